@@ -1,0 +1,92 @@
+/*
+ * Accounts. Their counters are atomic, so charging takes no lock; limits are fixed, so checking takes none either. What a child account may use counts as used in
+ * its parent for as long as the child lives.
+ */
+#include "kernel/account.h"
+#include "kernel/panic.h"
+#include "mm/frame.h"
+#include "mm/heap.h"
+
+/* What user programs can never have: for the kernel's own threads and slabs that are only partly used. */
+#define RESERVE_FRAMES 256u
+
+struct account account_root;
+
+void account_init(void)
+{
+    uint64_t free = frame_count().free;
+    account_root = (struct account){
+        .refs = 1,
+        .limit = {
+            [RES_FRAMES] = free > RESERVE_FRAMES ? free - RESERVE_FRAMES : 0,
+            [RES_KERNEL_BYTES] = free / 8 * PAGE_SIZE,
+            [RES_THREADS] = 3500,       /* thread_slot.c has 4,096 */
+            [RES_TASKS] = 3500,
+        },
+    };
+}
+
+static void give_back(struct account *parent, const uint64_t *amounts, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        account_uncharge(parent, i, amounts[i]);
+}
+
+struct account *account_create(struct account *parent, const struct primer_limits *limits, status_t *error)
+{
+    const uint64_t amounts[RES_COUNT] = {
+        [RES_FRAMES] = limits->frames,
+        [RES_KERNEL_BYTES] = limits->kernel_bytes,
+        [RES_THREADS] = limits->threads,
+        [RES_TASKS] = limits->tasks,
+    };
+    struct account *account = heap_alloc(sizeof *account);
+    *error = account ? E_QUOTA : E_NO_MEMORY;
+    if (!account)
+        return NULL;
+    for (unsigned i = 0; i < RES_COUNT; i++) {
+        if (amounts[i] > parent->limit[i] || !account_charge(parent, i, amounts[i])) {
+            give_back(parent, amounts, i);
+            heap_free(account, sizeof *account);
+            return NULL;
+        }
+        account->limit[i] = amounts[i];
+    }
+    atomic_store_explicit(&account->refs, 1, memory_order_relaxed);
+    account->parent = parent;
+    account_get(parent);
+    *error = 0;
+    return account;
+}
+
+void account_put(struct account *account)
+{
+    while (account && atomic_fetch_sub_explicit(&account->refs, 1, memory_order_acq_rel) == 1) {
+        struct account *parent = account->parent;
+        for (unsigned i = 0; i < RES_COUNT; i++)
+            assert(atomic_load_explicit(&account->used[i], memory_order_relaxed) == 0);
+        give_back(parent, account->limit, RES_COUNT);
+        heap_free(account, sizeof *account);
+        account = parent;
+    }
+}
+
+void *account_alloc(struct account *account, size_t size, status_t *error)
+{
+    *error = E_QUOTA;
+    if (!account_charge(account, RES_KERNEL_BYTES, size))
+        return NULL;
+    void *object = heap_alloc(size);
+    *error = object ? 0 : E_NO_MEMORY;
+    if (!object)
+        account_uncharge(account, RES_KERNEL_BYTES, size);
+    return object;
+}
+
+void account_free(struct account *account, void *object, size_t size)
+{
+    if (!object)
+        return;
+    heap_free(object, size);
+    account_uncharge(account, RES_KERNEL_BYTES, size);
+}

@@ -1,0 +1,53 @@
+/*
+ * Accounts: what a family of tasks may use. A task and its clones share an account, so a fork bomb or a memory hog reaches the limit of its own
+ * family and nobody else notices. A limit given to a new account is taken out of its creator's, and comes back with the last task:
+ * the sum of all limits never exceeds the machine.
+ */
+#ifndef KERNEL_ACCOUNT_H
+#define KERNEL_ACCOUNT_H
+
+#include <stdatomic.h>
+#include "kernel/abi.h"
+#include "kernel/types.h"
+
+enum resource { RES_FRAMES, RES_KERNEL_BYTES, RES_THREADS, RES_TASKS, RES_COUNT };
+
+struct account {
+    _Atomic uint32_t refs;          /* tasks, spaces and child accounts */
+    struct account *parent;         /* counted; NULL for the root. Fixed */
+    uint64_t limit[RES_COUNT];      /* fixed after creation */
+    _Atomic uint64_t used[RES_COUNT];   /* never above limit; what child accounts were given counts as used */
+};
+
+extern struct account account_root;
+
+/* Boot: the root account may use what the machine has, less a reserve for the kernel. After frame_init(). */
+void account_init(void);
+
+/* A child account with `limits` taken from `parent`. NULL: E_QUOTA or no memory, see *error. */
+struct account *account_create(struct account *parent, const struct primer_limits *limits, status_t *error);
+
+static inline void account_get(struct account *account) { atomic_fetch_add_explicit(&account->refs, 1, memory_order_relaxed); }
+/* The last reference returns the limits to the parent. Everything charged has been uncharged. Any context. */
+void account_put(struct account *account);
+
+/* All or nothing; false: the limit is reached. Any context, no lock: an atomic add that is taken back when it was too much. */
+static inline MUST_CHECK bool account_charge(struct account *account, enum resource what, uint64_t amount)
+{
+    uint64_t before = atomic_fetch_add_explicit(&account->used[what], amount, memory_order_relaxed);
+    if (likely(before + amount <= account->limit[what]))
+        return true;
+    atomic_fetch_sub_explicit(&account->used[what], amount, memory_order_relaxed);
+    return false;
+}
+
+static inline void account_uncharge(struct account *account, enum resource what, uint64_t amount)
+{
+    atomic_fetch_sub_explicit(&account->used[what], amount, memory_order_relaxed);
+}
+
+/* Heap memory on an account: zeroed, or NULL with *error E_QUOTA or E_NO_MEMORY. */
+void *account_alloc(struct account *account, size_t size, status_t *error);
+void account_free(struct account *account, void *object, size_t size);
+
+#endif

@@ -1,0 +1,319 @@
+/*
+ * Run queues and the choice of the next thread. One queue per CPU, under a lock of its own; sched_pick() is called by the kernel exit only, sched_ready() by
+ * whoever wakes or creates a thread. Policy: the most urgent thread runs, round robin among equals; a woken thread goes where it would
+ * preempt or where a CPU idles, else back where it ran; an idle CPU steals. Page requests and IPC raise priorities from outside, by sched_set_prio().
+ */
+#include "kernel/sched.h"
+#include "arch/irq.h"
+#include "kernel/lock.h"
+#include "kernel/options.h"
+#include "kernel/prio_queue.h"
+#include "kernel/time.h"
+
+struct runq {
+    struct spinlock lock;
+    /* Under lock. */
+    struct prio_queue ready;
+    _Atomic uint32_t ready_count;   /* read by thieves without the lock: a hint */
+    struct thread *running;         /* the thread that runs here, from the moment it is picked */
+    _Atomic uint8_t running_prio;   /* its priority; read by wakers as a hint */
+    bool slice_over;                /* the running thread has had its time */
+    uint64_t slice_end;             /* ns; valid while somebody of the same priority waits */
+    struct sched_counts counts;
+    uint64_t idle_since;            /* TSC; 0: not idle */
+};
+
+static struct runq runqs[MAX_CPUS];
+static _Atomic uint64_t idle_cpus;  /* bit n: CPU n has nothing to run. Set and cleared by CPU n; others pick from it */
+
+void sched_init(void)
+{
+    for (unsigned i = 0; i < MAX_CPUS; i++) {
+        spin_init(&runqs[i].lock, "run queue", RANK_RUNQ);
+        prio_queue_init(&runqs[i].ready);
+    }
+}
+
+void sched_kick(unsigned cpu)
+{
+    atomic_store_explicit(&cpus[cpu].need_resched, true, memory_order_release);
+    uint64_t flags = irq_save();
+    if (cpu != this_cpu()->id)
+        ipi_send(cpu, VECTOR_RESCHEDULE);
+    irq_restore(flags);
+}
+
+/*
+ * The thread's run queue, locked. It may be moved until we have the lock, so look again then. `cpu` changes only under the lock of the queue it names,
+ * so whoever holds that lock is alone with the thread's priority and its place, also while it is on no queue at all.
+ */
+static struct runq *lock_runq_of(struct thread *thread)
+{
+    for (;;) {
+        unsigned cpu = __atomic_load_n(&thread->cpu, __ATOMIC_RELAXED);
+        struct runq *q = &runqs[cpu];
+        spin_lock(&q->lock);
+        if (likely(thread->cpu == cpu))
+            return q;
+        spin_unlock(&q->lock);
+    }
+}
+
+static void enqueue(struct runq *q, struct thread *thread, bool front)
+{
+    if (front)
+        prio_queue_push_front(&q->ready, thread->prio, &thread->run_node);
+    else
+        prio_queue_push(&q->ready, thread->prio, &thread->run_node);
+    atomic_fetch_add_explicit(&q->ready_count, 1, memory_order_relaxed);
+}
+
+static void dequeue(struct runq *q, struct thread *thread)
+{
+    prio_queue_remove(&q->ready, thread->prio, &thread->run_node);
+    atomic_fetch_sub_explicit(&q->ready_count, 1, memory_order_relaxed);
+}
+
+/* Where a thread that has just become ready should go. A guess from hints; a wrong one costs time, not correctness. */
+static unsigned place(struct thread *thread)
+{
+    unsigned home = thread->cpu;
+    /* Its CPU may still be leaving its stack: nobody else can run it yet. */
+    if (thread->pinned || atomic_load_explicit(&thread->on_cpu, memory_order_acquire))
+        return home;
+    uint64_t idle = atomic_load_explicit(&idle_cpus, memory_order_relaxed);
+    if ((idle >> home & 1) || thread->prio > atomic_load_explicit(&runqs[home].running_prio, memory_order_relaxed))
+        return home;
+    if (idle)
+        return (unsigned)__builtin_ctzll(idle);
+    for (unsigned i = 0, n = cpu_count(); i < n; i++)
+        if (thread->prio > atomic_load_explicit(&runqs[i].running_prio, memory_order_relaxed))
+            return i;
+    return home;
+}
+
+/*
+ * Who waited for a page did not choose to sleep, and a worker works for somebody who did not: both go on before their equals, the faulter with what
+ * was left of its slice. Otherwise each page would cost a thread a whole round of everybody else.
+ */
+static bool goes_first(const struct thread *thread)
+{
+    return thread->wait == WAIT_WORK || (thread->wait == WAIT_PAGE && thread->slice_left > 0);
+}
+
+void sched_ready(struct thread *thread)
+{
+    uint64_t flags = irq_save();
+    unsigned cpu = place(thread);
+    struct runq *q = lock_runq_of(thread);
+    if (thread->cpu != cpu) {
+        thread->cpu = cpu;
+        spin_unlock(&q->lock);
+        q = &runqs[cpu];
+        spin_lock(&q->lock);
+    }
+    enqueue(q, thread, goes_first(thread));
+    unsigned running = atomic_load_explicit(&q->running_prio, memory_order_relaxed);
+    bool preempts = thread->prio > running;
+    bool shares = thread->prio == running;
+    spin_unlock(&q->lock);
+    if (preempts)
+        sched_kick(cpu);
+    else if (shares && cpu == this_cpu()->id)
+        timer_rearm();          /* the running thread's time slice matters from now on */
+    else if (shares)
+        ipi_send(cpu, VECTOR_TIMER);
+    irq_restore(flags);
+}
+
+/* The most urgent thread that may be moved here from the queue of another CPU; NULL. Never waits for a lock. */
+static struct thread *steal_from(struct runq *q, unsigned to)
+{
+    if (atomic_load_explicit(&q->ready_count, memory_order_relaxed) == 0 || !spin_trylock(&q->lock))
+        return NULL;
+    struct thread *found = NULL;
+    for (uint64_t levels = q->ready.nonempty; levels && !found; levels &= ~(1ull << (63 - __builtin_clzll(levels)))) {
+        struct list_node *head = &q->ready.level[63 - __builtin_clzll(levels)];
+        unsigned looked = 0;
+        for (struct list_node *node = head->next; node != head && looked < 4; node = node->next, looked++) {
+            struct thread *thread = list_entry(node, struct thread, run_node);
+            if (!thread->pinned && !atomic_load_explicit(&thread->on_cpu, memory_order_acquire)) {
+                found = thread;
+                break;
+            }
+        }
+    }
+    if (found) {
+        dequeue(q, found);
+        found->cpu = to;
+        atomic_store_explicit(&found->on_cpu, 1, memory_order_relaxed);     /* ours, before anyone else can look */
+    }
+    spin_unlock(&q->lock);
+    return found;
+}
+
+static struct thread *steal(unsigned self)
+{
+    for (unsigned i = 1, n = cpu_count(); i < n; i++) {
+        struct thread *found = steal_from(&runqs[(self + i) % n], self);
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+static void note_idle(struct runq *q, unsigned cpu, bool idle)
+{
+    if (idle == (q->idle_since != 0))
+        return;
+    if (idle) {
+        q->idle_since = rdtsc();
+        atomic_fetch_or_explicit(&idle_cpus, 1ull << cpu, memory_order_relaxed);
+    } else {
+        q->counts.idle_ticks += rdtsc() - q->idle_since;
+        q->idle_since = 0;
+        atomic_fetch_and_explicit(&idle_cpus, ~(1ull << cpu), memory_order_relaxed);
+    }
+}
+
+/* The current thread goes back to the queue if something else should run; true if it did. Under q->lock. */
+static bool preempt(struct runq *q, struct thread *self, const struct cpu *cpu)
+{
+    int top = prio_queue_top(&q->ready);
+    bool over = q->slice_over;
+    if (self == cpu->idle ? top < 0 : top < (int)self->prio || (top == (int)self->prio && !over))
+        return false;
+    atomic_store_explicit(&self->state, THREAD_READY, memory_order_relaxed);
+    if (self != cpu->idle)
+        enqueue(q, self, !over);
+    return true;
+}
+
+/* The first of the queue; idle if there is none. Under q->lock. */
+static struct thread *take(struct runq *q, const struct cpu *cpu)
+{
+    struct list_node *node = prio_queue_pop(&q->ready);
+    if (!node)
+        return cpu->idle;
+    atomic_fetch_sub_explicit(&q->ready_count, 1, memory_order_relaxed);
+    return list_entry(node, struct thread, run_node);
+}
+
+struct thread *sched_pick(struct thread *self)
+{
+    struct cpu *cpu = this_cpu();
+    struct runq *q = &runqs[cpu->id];
+    /* Cleared first: whoever makes a thread ready after this line sets it again. */
+    atomic_store_explicit(&cpu->need_resched, false, memory_order_seq_cst);
+
+    spin_lock(&q->lock);
+    bool keeps = atomic_load_explicit(&self->state, memory_order_relaxed) == THREAD_RUNNING && !preempt(q, self, cpu);
+    struct thread *next = keeps ? self : take(q, cpu);
+    if (next == cpu->idle) {
+        spin_unlock(&q->lock);      /* other queues' locks have the same rank: one at a time */
+        struct thread *stolen = steal(cpu->id);
+        spin_lock(&q->lock);
+        next = stolen ? stolen : take(q, cpu);      /* somebody may have come while we looked elsewhere */
+    }
+    if (next != self || q->slice_over) {
+        uint64_t now = time_ns();
+        self->slice_left = q->slice_over || q->slice_end <= now ? 0 : q->slice_end - now;
+        q->slice_end = now + (next->slice_left ? next->slice_left : options.quantum_us * 1000ull);
+    }
+    q->slice_over = false;
+    q->counts.switches += next != self;
+    atomic_store_explicit(&next->state, THREAD_RUNNING, memory_order_relaxed);
+    atomic_store_explicit(&next->on_cpu, 1, memory_order_relaxed);
+    q->running = next;
+    atomic_store_explicit(&q->running_prio, next->prio, memory_order_relaxed);
+    note_idle(q, cpu->id, next == cpu->idle);
+    bool shared = prio_queue_top(&q->ready) >= (int)next->prio;
+    spin_unlock(&q->lock);
+    if (shared)
+        timer_rearm();
+    return next;
+}
+
+/* What a change of priority means for the queue the thread is on and for the CPU it runs on. Under q->lock; true: kick its CPU. */
+static bool apply_prio(struct runq *q, struct thread *thread, unsigned prio)
+{
+    unsigned old = thread->prio;
+    if (old == prio)
+        return false;
+    if (list_linked(&thread->run_node)) {
+        dequeue(q, thread);
+        thread->prio = (uint8_t)prio;
+        enqueue(q, thread, false);
+        return prio > atomic_load_explicit(&q->running_prio, memory_order_relaxed);
+    }
+    thread->prio = (uint8_t)prio;
+    if (q->running != thread)
+        return false;
+    atomic_store_explicit(&q->running_prio, (uint8_t)prio, memory_order_relaxed);
+    return prio_queue_top(&q->ready) > (int)prio;
+}
+
+void sched_set_prio(struct thread *thread, unsigned prio)
+{
+    struct runq *q = lock_runq_of(thread);
+    unsigned cpu = thread->cpu;
+    bool kick = apply_prio(q, thread, prio);
+    spin_unlock(&q->lock);
+    if (kick)
+        sched_kick(cpu);
+}
+
+unsigned sched_set_base_prio(struct thread *thread, unsigned prio)
+{
+    struct runq *q = lock_runq_of(thread);
+    unsigned cpu = thread->cpu;
+    unsigned old = thread->base_prio;
+    bool kick = false;
+    if (prio) {
+        thread->base_prio = (uint8_t)prio;
+        kick = apply_prio(q, thread, prio);
+    }
+    spin_unlock(&q->lock);
+    if (kick)
+        sched_kick(cpu);
+    return old;
+}
+
+void sched_yield(void)
+{
+    uint64_t flags = irq_save();
+    sched_slice_over();
+    irq_restore(flags);
+    kernel_yield();
+}
+
+uint64_t sched_slice_end(void)
+{
+    struct runq *q = &runqs[this_cpu()->id];
+    spin_lock(&q->lock);
+    unsigned running = atomic_load_explicit(&q->running_prio, memory_order_relaxed);
+    uint64_t end = running != PRIO_IDLE && prio_queue_top(&q->ready) >= (int)running ? q->slice_end : TIME_NEVER;
+    spin_unlock(&q->lock);
+    return end;
+}
+
+void sched_slice_over(void)
+{
+    struct cpu *cpu = this_cpu();
+    struct runq *q = &runqs[cpu->id];
+    spin_lock(&q->lock);
+    q->slice_over = true;
+    spin_unlock(&q->lock);
+    atomic_store_explicit(&cpu->need_resched, true, memory_order_relaxed);
+}
+
+struct sched_counts sched_counts(unsigned cpu)
+{
+    struct runq *q = &runqs[cpu];
+    spin_lock(&q->lock);
+    struct sched_counts counts = q->counts;
+    if (q->idle_since)
+        counts.idle_ticks += rdtsc() - q->idle_since;
+    spin_unlock(&q->lock);
+    return counts;
+}

@@ -1,0 +1,95 @@
+/*
+ * The event rings: where they come from, and how they are read. Recording is inline in kernel/trace.h. No lock: each
+ * ring is written by its own CPU, and readers find out afterwards whether the writer has overtaken them.
+ */
+#include "kernel/trace.h"
+#include "arch/mmu.h"
+#include "boot/boot_info.h"
+#include "kernel/mem.h"
+#include "kernel/panic.h"
+#include "kernel/time.h"
+#include "mm/frame.h"
+
+#define TRACE_MAGIC  0x314352544d495250ull  /* "PRIMTRC1", first letter in the lowest byte */
+#define EARLY_EVENTS 16
+#define RAM_SHARE    4              /* the rings may take a quarter of RAM: more is a slip of the keyboard */
+
+_Static_assert(sizeof(struct trace_event) == sizeof(struct primer_event), "one layout, two views");
+
+struct trace_header trace_header;
+uint64_t trace_mask = EARLY_EVENTS - 1;
+
+static struct trace_event early_ring[EARLY_EVENTS];
+
+void trace_early_init(void)
+{
+    cpus[0].trace_ring = early_ring;
+}
+
+static uint64_t ram_bytes(void)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < boot_info.ram_count; i++)
+        bytes += boot_info.ram[i].end - boot_info.ram[i].start;
+    return bytes;
+}
+
+void trace_init(unsigned count, uint32_t ring_events)
+{
+    assert(count >= 1 && count <= MAX_CPUS);
+    assert(ring_events >= EARLY_EVENTS && (ring_events & (ring_events - 1)) == 0);
+
+    uint64_t pages = align_up(ring_events * sizeof(struct trace_event), PAGE_SIZE) >> PAGE_SHIFT;
+    uint64_t bytes = count * pages * PAGE_SIZE;
+    if (bytes > ram_bytes() / RAM_SHARE)
+        boot_fail("trace=%u on %u CPUs takes %lu KiB of %lu KiB of memory", ring_events, count, bytes >> 10,
+                  ram_bytes() >> 10);
+
+    for (unsigned i = 0; i < count; i++) {
+        paddr_t ring = frame_boot_alloc(&boot_info, pages);
+        memset(phys_to_virt(ring), 0, pages * PAGE_SIZE);
+        trace_header.cpu[i].ring_phys = ring.value;
+        if (i > 0)
+            cpus[i].trace_ring = phys_to_virt(ring);
+    }
+
+    /* CPU 0 has events already: they move over with the numbers they have. Interrupts are off, nobody else runs. */
+    struct trace_event *ring = phys_to_virt(paddr(trace_header.cpu[0].ring_phys));
+    uint64_t head = cpus[0].trace_head;
+    for (uint64_t slot = head - min_u64(head, EARLY_EVENTS); slot < head; slot++)
+        ring[slot & (ring_events - 1)] = early_ring[slot & (EARLY_EVENTS - 1)];
+    cpus[0].trace_ring = ring;
+    trace_mask = ring_events - 1;
+
+    trace_header.ring_events = ring_events;
+    trace_header.cpu_count = count;
+    trace_header.magic = TRACE_MAGIC;
+}
+
+void trace_finish(void)
+{
+    trace_header.tsc_hz = tsc_hz;
+    for (unsigned i = 0; i < trace_header.cpu_count; i++)
+        trace_header.cpu[i].head = __atomic_load_n(&cpus[i].trace_head, __ATOMIC_ACQUIRE);
+}
+
+status_t trace_copy(unsigned cpu, uint64_t from, struct primer_event *to, uint64_t count)
+{
+    if (cpu >= trace_header.cpu_count)
+        return E_NOT_FOUND;
+    const struct trace_event *ring = cpus[cpu].trace_ring;
+    uint64_t kept = trace_header.ring_events;
+    uint64_t head = __atomic_load_n(&cpus[cpu].trace_head, __ATOMIC_ACQUIRE);
+    if (from >= head || head - from > kept)
+        return E_NOT_FOUND;
+
+    count = min_u64(count, head - from);
+    for (uint64_t i = 0; i < count; i++) {
+        memcpy(&to[i], &ring[(from + i) & trace_mask], sizeof(*to));
+        /* The writer reserves before it stores: if the slot is not reserved anew by now, what was read is whole. */
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (__atomic_load_n(&cpus[cpu].trace_head, __ATOMIC_ACQUIRE) - (from + i) > kept)
+            return i > 0 ? (status_t)i : E_NOT_FOUND;
+    }
+    return (status_t)count;
+}

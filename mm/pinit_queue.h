@@ -1,0 +1,21 @@
+/* One CPU's queue of page-init requests, as pinit.c (raising) and pinitd.c (serving) share it. */
+#ifndef MM_PINIT_QUEUE_H
+#define MM_PINIT_QUEUE_H
+
+#include "kernel/prio_queue.h"
+#include "mm/pinit.h"
+
+struct pinit_queue {
+    struct spinlock lock;               /* rank PINIT */
+    struct prio_queue requests;         /* frames in state QUEUED, by link. Under lock */
+    bool worker_idle;                   /* asleep for want of work: wake it. Under lock */
+    struct thread *worker;              /* fixed after init */
+};
+
+struct pinit_queue *pinit_queue_of(unsigned cpu);
+void pinit_queue_init(struct pinit_queue *q, struct thread *worker);
+
+/* The next request, which is the caller's now (FILLING); sleeps while there is none. The queue's worker only. */
+struct frame *pinit_take(struct pinit_queue *q);
+
+#endif

@@ -1,0 +1,86 @@
+/*
+ * mm/vm.c and the end of threads: how mappings and spaces go away.
+ */
+
+/*
+ * vm_unmap() of all pages of the space. Nobody can map there again, nor use a frame again, before every CPU has dropped what
+ * it knows. An io entry needs the flush too when its page was copy-on-write: the CPUs may still know the source.
+ */
+inline vm_unmap(s, me)
+{
+    lock(s);
+    if
+    :: vma[s] == MAPPED -> vma[s] = DYING
+    :: else
+    fi;
+    unlock(s);
+    for (p : 0 .. PAGES - 1) {
+        lock(s);
+        d_step {
+            gone[p] = NO_FRAME;
+            if
+            :: PTE(s, p).kind == IO ->
+                if
+                :: mutant(UNMAP_FREES_IO) -> gone[p] = PTE(s, p).frame; frame_free(gone[p]); gone[p] = NO_FRAME
+                :: else
+                fi;
+                if
+                :: frame[PTE(s, p).frame].source != NO_FRAME && !mutant(UNMAP_IO_NO_FLUSH) -> need_flush = 1
+                :: else
+                fi
+            :: present(PTE(s, p)) -> gone[p] = PTE(s, p).frame; need_flush = 1
+            :: else
+            fi;
+            must(inv_10_gone_stays_gone, vma[s] != GONE || PTE(s, p).kind == NONE);
+            PTE(s, p).kind = NONE;
+            PTE(s, p).frame = 0
+        };
+        if
+        :: mutant(FREE_BEFORE_SHOOTDOWN) && gone[p] != NO_FRAME -> d_step { frame_put(gone[p]); gone[p] = NO_FRAME }
+        :: else
+        fi;
+        unlock(s)
+    };
+    if
+    :: mutant(VMA_REMOVED_BEFORE_FLUSH) -> lock(s); vma[s] = GONE; unlock(s)
+    :: else
+    fi;
+    if
+    :: need_flush -> tlb_shootdown(s, me)
+    :: else
+    fi;
+    atomic {
+        need_flush = 0;
+        for (p : 0 .. PAGES - 1) {
+            if
+            :: gone[p] != NO_FRAME -> frame_put(gone[p])
+            :: else
+            fi;
+            gone[p] = 0
+        };
+        p = 0
+    };
+    lock(s);
+    d_step { vma[s] = GONE; unlock(s) }
+}
+
+/* A thread leaves its space; with the last one goes the contents. No CPU has the space loaded by then. */
+inline leave_space(s, me)
+{
+    d_step { threads[s]--; last = (threads[s] == 0) };
+    if
+    :: last -> vm_unmap(s, me); space_put(s)
+    :: else
+    fi
+}
+
+/* thread_end(): off every list, then off the CPU. */
+inline thread_end(me, s)
+{
+    if
+    :: mutant(KILLED_STAYS_LINKED)
+    :: else -> lock(s); d_step { page_wait_leave(me); unlock(s) }
+    fi;
+    d_step { state[me] = DEAD; tlb_drop(me) };
+    leave_space(s, ASKED_BY_THREAD(me))
+}

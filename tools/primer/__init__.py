@@ -1,0 +1,1 @@
+"""What Primer's tools share: booting a machine, the boot archive, ISO images, ELF symbols, the event trace."""
