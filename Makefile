@@ -4,7 +4,7 @@
 #   OUT/obj/          the kernel's objects             OUT/kernel.elf     the kernel, with symbols
 #   OUT/user/obj/     the programs' objects            OUT/archive.tar    the boot archive
 #   OUT/user/symbols/ programs with debug information  OUT/primer.iso     bootable by BIOS and UEFI
-#   OUT/user/{bin,test}/  the same, stripped: what goes into the archive
+#   OUT/user/{bin,test,bench}/  the same, stripped: what goes into the archive
 
 DEBUG ?= 0
 ifeq ($(DEBUG),1)
@@ -48,9 +48,12 @@ kernel_objects := $(kernel_sources:%=$(OUT)/obj/%.o)
 
 user_sources := $(sort $(wildcard user/lib/*.c user/lib/*.asm)) kernel/ustar.c kernel/elf.c kernel/mem.c kernel/format.c
 user_objects := $(user_sources:%=$(OUT)/user/obj/%.o)
+test_objects := $(patsubst %,$(OUT)/user/obj/%.o,$(sort $(wildcard tests/user/lib/*.c)))
 user_bin     := $(patsubst user/bin/%.c,bin/%,$(sort $(wildcard user/bin/*.c)))
 user_test    := $(patsubst tests/user/%.c,test/%,$(sort $(wildcard tests/user/*.c)))
-programs     := $(addprefix $(OUT)/user/,$(user_bin) $(user_test))
+user_bench   := $(patsubst tests/bench/%.c,bench/%,$(sort $(wildcard tests/bench/*.c)))
+packed       := $(user_bin) $(user_test) $(user_bench)
+programs     := $(addprefix $(OUT)/user/,$(packed))
 
 # What the host tools are made of: whatever they write depends on it.
 host_tools := $(wildcard tools/primer/*.py)
@@ -105,7 +108,11 @@ $(OUT)/user/symbols/bin/%: $(OUT)/user/obj/user/bin/%.c.o $(user_objects) user/u
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LD) $(LDFLAGS) -T user/user.ld $< $(user_objects) -o $@
 
-$(OUT)/user/symbols/test/%: $(OUT)/user/obj/tests/user/%.c.o $(user_objects) user/user.ld
+$(OUT)/user/symbols/test/%: $(OUT)/user/obj/tests/user/%.c.o $(test_objects) $(user_objects) user/user.ld
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LD) $(LDFLAGS) -T user/user.ld $< $(test_objects) $(user_objects) -o $@
+
+$(OUT)/user/symbols/bench/%: $(OUT)/user/obj/tests/bench/%.c.o $(user_objects) user/user.ld
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LD) $(LDFLAGS) -T user/user.ld $< $(user_objects) -o $@
 
@@ -115,14 +122,15 @@ $(programs): $(OUT)/user/%: $(OUT)/user/symbols/%
 
 # Names the programs, so that one whose source is gone does not linger in the archive.
 $(OUT)/archive.tar: $(programs) tools/mkarchive $(host_tools)
-	$(call say,ARCHIVE,$@)tools/mkarchive $@ $(foreach program,$(user_bin) $(user_test),$(program)=$(OUT)/user/$(program))
+	$(call say,ARCHIVE,$@)tools/mkarchive $@ $(foreach program,$(packed),$(program)=$(OUT)/user/$(program))
 
 $(OUT)/primer.iso: $(OUT)/kernel.elf $(OUT)/archive.tar boot/grub.cfg tools/mkiso $(host_tools)
 	$(call say,ISO,$@)tools/mkiso $@ --kernel $(OUT)/kernel.elf --archive $(OUT)/archive.tar
 
--include $(kernel_objects:.o=.d) $(user_objects:.o=.d) \
+-include $(kernel_objects:.o=.d) $(user_objects:.o=.d) $(test_objects:.o=.d) \
          $(patsubst bin/%,$(OUT)/user/obj/user/bin/%.c.d,$(user_bin)) \
-         $(patsubst test/%,$(OUT)/user/obj/tests/user/%.c.d,$(user_test))
+         $(patsubst test/%,$(OUT)/user/obj/tests/user/%.c.d,$(user_test)) \
+         $(patsubst bench/%,$(OUT)/user/obj/tests/bench/%.c.d,$(user_bench))
 
 # --- using it -----------------------------------------------
 
@@ -154,7 +162,7 @@ gdb: all
 claims: all
 	@tools/claims
 
-bench: all
+bench: all debug
 	@tests/bench/run
 
 clean:

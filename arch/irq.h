@@ -19,9 +19,6 @@ void lapic_init(void);
  * what two of them agree on. CPU 0, boot; about 10 ms. Sets up kernel/time.h. */
 void timer_calibrate(const struct boot_info *info);
 
-/* How many CPUs the firmware tells of, at most `limit`. After irq_init(). */
-unsigned smp_cpu_limit(unsigned limit);
-
 /* Starts the other CPUs (at most `limit` in total); returns when each runs its idle thread or has been given up with a log line. */
 void smp_start(unsigned limit);
 /* Called by each of them at the end of its initialisation, in kernel_main_secondary(): from here on it counts. */

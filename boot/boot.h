@@ -27,6 +27,9 @@ void boot_set_cmdline(const char *text, uint64_t max);
 /* Brings the map into its final form, checks the archive against it, and goes on to kernel_main(). */
 NORETURN void boot_end(void);
 
+/* The TSC when the loader entered. Set by entry.asm. */
+extern uint64_t boot_entry_tsc;
+
 /* Called by entry.asm with the physical address of the loader's information. */
 NORETURN void boot_multiboot2(uint64_t info);
 NORETURN void boot_pvh(uint64_t start_info);

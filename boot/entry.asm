@@ -8,7 +8,7 @@
 KERNEL_BASE equ 0xffffffff80000000
 %define PHYS(label) (label - KERNEL_BASE)
 
-global multiboot2_start, pvh_start, boot_stack_top
+global multiboot2_start, pvh_start, boot_stack_top, boot_entry_tsc
 extern boot_multiboot2, boot_pvh
 
 ; --- what boot loaders look for -----------------------------------------------
@@ -63,6 +63,9 @@ start:
     push ebx
     call check_cpu
     pop ebx
+    rdtsc                                   ; every CPU that has long mode has it
+    mov [PHYS(boot_entry_tsc)], eax
+    mov [PHYS(boot_entry_tsc) + 4], edx
     call make_tables
 
     mov eax, cr4
@@ -264,6 +267,8 @@ text_sse2:      db " [SSE2]", 0
 text_end:       db 13, 10, 0
 
 section .bss nobits alloc noexec write align=4096
+boot_entry_tsc: resq 1                      ; where the kernel's time begins
+alignb 4096
 pml4:       resb 4096
 pdpt_low:   resb 4096
 pdpt_high:  resb 4096

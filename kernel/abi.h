@@ -163,14 +163,15 @@ struct primer_info_thread { uint64_t id, task, cpu, prio, base_prio, state, wait
 
 /* --- the event trace --- */
 
-/* One event: 32 bytes, little-endian, as tools/trace.py reads it. */
+/* One event: 32 bytes, little-endian, as tools/primer/trace.py reads it. */
 struct primer_event {
     uint64_t time;                      /* TSC ticks; PRIMER_INFO_SYSTEM and the trace header tell the rate */
     uint64_t page  : 40;                /* page number (address >> 12) */
     uint64_t flags : 8;
     uint64_t cpu   : 8;
     uint64_t kind  : 8;                 /* PRIMER_EVENT_* */
-    uint32_t thread, task;              /* whom it is about, by id; 0: nobody */
+    uint32_t thread, task;              /* by id; 0: nobody. What happens to a page has the task whose page it is, and the thread that does it; */
+                                        /* what happens to a thread has that thread and its own task */
     uint32_t frame;                     /* frame number */
     uint32_t other;                     /* source frame, the other thread, the error code: by kind */
 };
@@ -195,12 +196,14 @@ struct primer_event {
     X(17, LEAVE,      "killed thread leaves the frame's waiters")                                                       \
     X(18, SWITCH,     "thread: next; other: previous")                                                                  \
     X(19, INTERRUPT,  "flags: vector")                                                                                  \
-    X(20, UNMAP,      "page's mapping removed; frame: what it named")                                                   \
-    X(21, CLONE,      "page shared copy-on-write with a new task; task: the new one")                                   \
+    X(20, UNMAP,      "page's mapping removed; frame: what it named; flags: 1 if it was io")                             \
+    X(21, CLONE,      "page shared copy-on-write with a task that thread is making; see the TASK_NEW that follows")     \
     X(22, THREAD_NEW, "thread created; other: 1 if it is a kernel worker")                                              \
     X(23, THREAD_END, "thread ended")                                                                                   \
     X(24, SHOOTDOWN,  "flush asked of other CPUs; other: how many")                                                     \
-    X(25, IRQOFF,     "debug builds: a new longest interrupts-off stretch; page: where it ended, low 40 bits; other: ticks")
+    X(25, IRQOFF,     "debug builds: a new longest interrupts-off stretch; page: where it ended, low 40 bits; other: ticks") \
+    X(26, KILL,       "thread is told to end; other: who says so")                                                      \
+    X(27, TASK_NEW,   "task created by thread; other: the task that it is a clone of, or 0")
 
 enum primer_event_kind {
 #define X(number, name, text) PRIMER_EVENT_##name = (number),

@@ -20,6 +20,8 @@
 static NORETURN void idle(void)
 {
     for (;;) {
+        if (table_stock_fill())
+            continue;           /* zeroed frames for page tables: work that nobody waits for, and that anybody may interrupt */
         irq_disable();          /* between the look and the wait nobody can come in */
         if (sched_should_yield())
             kernel_yield();
@@ -46,7 +48,7 @@ void kernel_main(void)
     mmu_boot_init(&boot_info);                      /* the kernel's own page tables; all RAM is reachable */
     console_screen_init(&boot_info);
     irq_init(&boot_info);                           /* how many CPUs there are, and how they are reached */
-    trace_init(smp_cpu_limit(options.max_cpus), options.trace_events);
+    trace_init(irq_cpu_limit(options.max_cpus), options.trace_events);
     frame_init(&boot_info);                         /* frames can be allocated */
     heap_init();
     account_init();

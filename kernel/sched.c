@@ -81,6 +81,9 @@ static unsigned place(struct thread *thread)
     /* Its CPU may still be leaving its stack: nobody else can run it yet. */
     if (thread->pinned || atomic_load_explicit(&thread->on_cpu, memory_order_acquire))
         return home;
+    /* Its worker runs there and is done in a moment, as a rule; if it is not, sched_offer() lets an idle CPU know. */
+    if (thread->wait == WAIT_PAGE)
+        return home;
     uint64_t idle = atomic_load_explicit(&idle_cpus, memory_order_relaxed);
     if ((idle >> home & 1) || thread->prio > atomic_load_explicit(&runqs[home].running_prio, memory_order_relaxed))
         return home;
@@ -176,6 +179,15 @@ static void note_idle(struct runq *q, unsigned cpu, bool idle)
     }
 }
 
+void sched_offer(void)
+{
+    uint64_t flags = irq_save();
+    uint64_t idle = atomic_load_explicit(&idle_cpus, memory_order_relaxed);
+    if (idle && atomic_load_explicit(&runqs[this_cpu()->id].ready_count, memory_order_relaxed) > 0)
+        sched_kick((unsigned)__builtin_ctzll(idle));
+    irq_restore(flags);
+}
+
 /* The current thread goes back to the queue if something else should run; true if it did. Under q->lock. */
 static bool preempt(struct runq *q, struct thread *self, const struct cpu *cpu)
 {
@@ -227,10 +239,12 @@ struct thread *sched_pick(struct thread *self)
     q->running = next;
     atomic_store_explicit(&q->running_prio, next->prio, memory_order_relaxed);
     note_idle(q, cpu->id, next == cpu->idle);
-    bool shared = prio_queue_top(&q->ready) >= (int)next->prio;
+    int waiting = prio_queue_top(&q->ready);
     spin_unlock(&q->lock);
-    if (shared)
+    if (waiting >= (int)next->prio)
         timer_rearm();
+    if (waiting >= 0 && next != self)
+        sched_offer();
     return next;
 }
 

@@ -15,6 +15,9 @@ void sched_init(void);
 /* Puts a READY thread that is on no queue on the best CPU's, and makes that CPU look if the thread is more urgent. Any context; rank RUNQ. */
 void sched_ready(struct thread *thread);
 
+/* Somebody is ready here and has to wait: if a CPU is idle, it comes and takes what it can. Any context. */
+void sched_offer(void);
+
 /* Takes the calling CPU's next thread (never NULL: idle at last), `self` going back to the queue if it is still running. Marks the result as running here.
  * For the kernel exit; interrupts off. */
 struct thread *sched_pick(struct thread *self);

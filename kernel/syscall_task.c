@@ -57,7 +57,14 @@ status_t sys_thread_create(const struct call *call)
         return E_NO_RIGHT;
     struct thread *thread;
     status_t error = thread_create_user(call->task, call->arg[1], call->arg[2], call->arg[3], prio, &thread);
-    return error ? error : handle_for(&thread->object);
+    if (error)
+        return error;
+    status_t handle = handle_add(task_current(), &thread->object);
+    if (handle < 0) {           /* nobody could ever name it: as if it had not been created */
+        thread_kill(thread);
+        object_put(&thread->object);
+    }
+    return handle;
 }
 
 status_t sys_thread_exit(const struct call *call)

@@ -5,14 +5,15 @@
 #include "kernel/task.h"
 #include "kernel/sched.h"
 #include "kernel/thread.h"
+#include "kernel/trace.h"
 #include "mm/aspace.h"
 
 #define KILL_AT_ONCE 16     /* threads told to end per lock hold */
 
 struct task *task_current(void) { return thread_current()->task; }
 
-/* Around a space that exists; takes over its owner's reference on success. */
-static struct task *task_around(struct account *account, struct aspace *space, status_t *error)
+/* Around a space that exists, a clone of `parent`'s or an empty one (NULL); takes over its owner's reference on success. */
+static struct task *task_around(struct account *account, struct aspace *space, const struct task *parent, status_t *error)
 {
     *error = E_QUOTA;
     if (!account_charge(account, RES_TASKS, 1))
@@ -29,6 +30,8 @@ static struct task *task_around(struct account *account, struct aspace *space, s
     list_init(&task->threads);
     list_init(&task->killed_threads);
     object_init(&task->object, OBJECT_TASK);
+    space->task_id = task->object.id;
+    trace(PRIMER_EVENT_TASK_NEW, 0, 0, thread_current()->object.id, task->object.id, 0, parent ? parent->object.id : 0);
     return task;
 }
 
@@ -41,7 +44,7 @@ static void drop_space(struct aspace *space)
 struct task *task_create(struct account *account, status_t *error)
 {
     struct aspace *space = aspace_create(account, error);
-    struct task *task = space ? task_around(account, space, error) : NULL;
+    struct task *task = space ? task_around(account, space, NULL, error) : NULL;
     if (space && !task)
         drop_space(space);
     return task;
@@ -50,7 +53,7 @@ struct task *task_create(struct account *account, status_t *error)
 struct task *task_clone(struct task *parent, status_t *error)
 {
     struct aspace *space = vm_clone(parent->space, error);
-    struct task *task = space ? task_around(parent->account, space, error) : NULL;
+    struct task *task = space ? task_around(parent->account, space, parent, error) : NULL;
     if (space && !task)
         drop_space(space);
     return task;

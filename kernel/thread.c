@@ -162,6 +162,8 @@ bool thread_wake(struct thread *thread, status_t status)
 
 void thread_kill(struct thread *thread)
 {
+    /* Traced before it can have an effect. */
+    trace(PRIMER_EVENT_KILL, 0, 0, thread->object.id, thread->task_id, 0, thread_current()->object.id);
     if (atomic_exchange(&thread->killed, true))
         return;
     if (!thread_wake(thread, E_KILLED))

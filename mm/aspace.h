@@ -18,6 +18,7 @@ struct account;
 struct aspace {
     _Atomic uint32_t refs;              /* its task, and every page-init request */
     struct account *account;            /* counted; fixed */
+    uint32_t task_id;                   /* whose it is, for the trace; 0 while its task is being made, fixed from then on */
     _Atomic uint64_t cpu_ticks;         /* of the task's threads and of the workers that served them (INV-9) */
 
     struct spinlock lock;               /* rank SPACE */

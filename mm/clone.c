@@ -7,6 +7,7 @@
  * An io page counts as what it is being made from (INV-11): one being zeroed is nothing yet in the clone, one being copied is its source.
  */
 #include "kernel/account.h"
+#include "kernel/thread.h"
 #include "kernel/trace.h"
 #include "mm/aspace.h"
 
@@ -57,7 +58,7 @@ static status_t share_entries(struct aspace *source, struct aspace *clone, vaddr
         pte_set(to, shared);
         pt_entry_added(to);
         clone->frames++;
-        trace(PRIMER_EVENT_CLONE, 0, va, 0, 0, pte_pfn(shared).value, 0);
+        trace(PRIMER_EVENT_CLONE, 0, va, thread_current()->object.id, source->task_id, pte_pfn(shared).value, 0);
     }
     return 0;
 }

@@ -21,11 +21,10 @@
 #define ERROR_RESERVED (1u << 3)
 #define ERROR_FETCH    (1u << 4)
 
-static void trace_page(enum primer_event_kind kind, unsigned flags, vaddr_t page, const struct frame *frame, const struct frame *source)
+/* What happens to a page: `task` is whose it is, which need not be the current thread's. */
+static void trace_page(enum primer_event_kind kind, uint32_t task, vaddr_t page, const struct frame *frame, const struct frame *source)
 {
-    struct thread *self = thread_current();
-    trace(kind, flags, page, self->object.id, self->task_id, frame ? frame_pfn(frame).value : 0,
-          source ? frame_pfn(source).value : 0);
+    trace(kind, 0, page, thread_current()->object.id, task, frame_pfn(frame).value, source ? frame_pfn(source).value : 0);
 }
 
 /* A frame on the space's account; NULL: see *result. */
@@ -44,10 +43,10 @@ static struct frame *reserve_frame(struct aspace *space, enum fault_result *resu
 /* From here on the page has a frame, and its bytes are on their way. */
 static enum fault_result commit(struct aspace *space, vaddr_t page, pte_t *slot, struct frame *frame, struct frame *source)
 {
-    trace_page(PRIMER_EVENT_ALLOC, 0, page, frame, source);
+    trace_page(PRIMER_EVENT_ALLOC, space->task_id, page, frame, source);
     pinit_prepare(frame, space, page, source);
     pte_set(slot, pte_make_io(frame_pfn(frame)));
-    trace_page(PRIMER_EVENT_IO, 0, page, frame, source);
+    trace_page(PRIMER_EVENT_IO, space->task_id, page, frame, source);
     return FAULT_RAISED;
 }
 
@@ -62,7 +61,7 @@ static enum fault_result copy_on_write(struct aspace *space, vaddr_t page, pte_t
         pte_set(slot, pte_make_present(pte_pfn(pte), prot));
         mmu_flush_page(page);
         pinit_counts_here()->reused++;
-        trace_page(PRIMER_EVENT_REUSE, 0, page, source, NULL);
+        trace_page(PRIMER_EVENT_REUSE, space->task_id, page, source, NULL);
         return FAULT_RESOLVED;
     }
     enum fault_result result;
@@ -145,6 +144,14 @@ enum fault_result fault_resolve_locked(struct aspace *space, vaddr_t address, un
     return commit(space, page, slot, frame, NULL);
 }
 
+void fault_join(struct frame *frame)
+{
+    struct thread *self = thread_current();
+    trace_page(PRIMER_EVENT_JOIN, self->task_id, frame->init.page, frame, NULL);
+    pinit_counts_here()->joined++;
+    pinit_raise(frame, self->prio);
+}
+
 /* The faulting thread goes to sleep on the frame, unless it is being killed. Under the space's lock: a completion comes before or after, not in between (INV-4). */
 static void sleep_on(struct frame *frame, vaddr_t page)
 {
@@ -152,7 +159,7 @@ static void sleep_on(struct frame *frame, vaddr_t page)
     if (!thread_block(WAIT_PAGE, frame, &frame->init.waiters))
         return;
     self->page_wait = true;
-    trace_page(PRIMER_EVENT_SLEEP, 0, page, frame, NULL);
+    trace_page(PRIMER_EVENT_SLEEP, self->task_id, page, frame, NULL);
 }
 
 static enum fault_result handle(struct aspace *space, vaddr_t address, unsigned access)
@@ -171,9 +178,7 @@ static enum fault_result handle(struct aspace *space, vaddr_t address, unsigned 
             pinit_submit(frame, self->prio);
         }
     } else if (result == FAULT_JOINED) {
-        trace_page(PRIMER_EVENT_JOIN, 0, address, frame, NULL);
-        pinit_counts_here()->joined++;
-        pinit_raise(frame, self->prio);
+        fault_join(frame);
         sleep_on(frame, align_down(address, PAGE_SIZE));
     }
     spin_unlock(&space->lock);
@@ -212,7 +217,7 @@ void page_fault(struct trap_frame *frame, vaddr_t address)
     if (frame->error & ERROR_RESERVED)
         panic_trap(frame, "a page table entry has a reserved bit, at address 0x%lx", address);
 
-    trace_page(PRIMER_EVENT_FAULT, (unsigned)frame->error, address, NULL, NULL);
+    trace(PRIMER_EVENT_FAULT, (unsigned)frame->error, address, self->object.id, self->task_id, 0, (uint32_t)frame->rip);
     pinit_counts_here()->faults++;
     enum fault_result result = FAULT_BAD_ADDRESS;
     if (from_user && atomic_load_explicit(&self->killed, memory_order_relaxed))
@@ -234,7 +239,7 @@ void page_wait_leave(void)
     spin_lock(&self->space->lock);
     if (list_linked(&self->wait_node)) {
         list_remove(&self->wait_node);
-        trace_page(PRIMER_EVENT_LEAVE, 0, 0, NULL, NULL);
+        trace_page(PRIMER_EVENT_LEAVE, self->task_id, 0, self->wait_object, NULL);
     }
     spin_unlock(&self->space->lock);
 }

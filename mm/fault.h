@@ -21,6 +21,9 @@ enum fault_result {
  */
 enum fault_result fault_resolve_locked(struct aspace *space, vaddr_t address, unsigned access, struct frame **frame);
 
+/* FAULT_JOINED: the request becomes as urgent as the current thread, which is about to wait for it. Under space->lock. */
+void fault_join(struct frame *frame);
+
 /* The exception. Interrupts off. */
 void page_fault(struct trap_frame *frame, vaddr_t address);
 

@@ -3,8 +3,8 @@
  * own CPU's with interrupts off. The page-fault handler, page tables, heap and stacks call in. The pool's
  * lock is the last one taken before the run queues' (rank FRAMES).
  *
- * What bounds the interrupts-off time is the batch: a refill takes 16 frames, a drain gives back 8, each of
- * which may merge ten times at about 15 instructions. It neither zeroes frames (mm/table.c, mm/filler.c do)
+ * What bounds the interrupts-off time is the batch: a refill takes 16 frames (about 600 instructions), a drain
+ * gives back 4, each of which may merge ten times (about 1,500 at the very worst). It neither zeroes frames (mm/table.c, mm/filler.c do)
  * nor counts anyone's quota.
  */
 #include "boot/boot_info.h"
@@ -14,7 +14,7 @@
 
 #define CACHE_MAX    32u
 #define CACHE_REFILL 16u
-#define CACHE_DRAIN  8u
+#define CACHE_DRAIN  4u
 #define SCARCE       64u        /* frames in the pool */
 #define POISON       0xa5
 
@@ -71,30 +71,36 @@ static void pool_put(struct frame *frame, unsigned order)
     frame->state = FRAME_FREE;
     uint32_t pfn = frame_pfn(frame).value;
     const struct boot_region *region = region_of((pfn_t){pfn});
-    uint64_t first = region->start >> PAGE_SHIFT, end = region->end >> PAGE_SHIFT;
+    uint32_t first = (uint32_t)(region->start >> PAGE_SHIFT), end = (uint32_t)(region->end >> PAGE_SHIFT);
 
     pool_count(1ull << order);
-    for (; order < FRAME_MAX_ORDER; order++) {
-        uint32_t buddy_pfn = pfn ^ 1u << order;
-        if (buddy_pfn < first || buddy_pfn + (1ull << order) > end)
+    for (uint32_t size = 1u << order; order < FRAME_MAX_ORDER; order++, size *= 2) {
+        uint32_t buddy_pfn = pfn ^ size;
+        if (buddy_pfn < first || buddy_pfn + size > end)
             break;
         struct frame *buddy = &frames[buddy_pfn];
         /* A buddy in use is its owner's, who may write its state just now: but never FREE, except under our lock. */
         if (__atomic_load_n(&buddy->state, __ATOMIC_RELAXED) != FRAME_FREE || buddy->order != order)
             break;
         list_remove(&buddy->link);
-        frames[pfn | 1u << order].order = FRAME_ORDER_INSIDE;
-        pfn &= ~(1u << order);
+        buddy->order = FRAME_ORDER_INSIDE;
+        pfn &= buddy_pfn;       /* the lower one is the head */
     }
     block_push(&frames[pfn], order);
+}
+
+/* The smallest order from `order` on that has a free block; above FRAME_MAX_ORDER: none. */
+static unsigned pool_smallest(unsigned order)
+{
+    while (order <= FRAME_MAX_ORDER && list_empty(&pool.free[order]))
+        order++;
+    return order;
 }
 
 /* The head of a free block, split off a larger one if need be; NULL. */
 static struct frame *pool_take(unsigned order)
 {
-    unsigned have = order;
-    while (have <= FRAME_MAX_ORDER && list_empty(&pool.free[have]))
-        have++;
+    unsigned have = pool_smallest(order);
     if (have > FRAME_MAX_ORDER)
         return NULL;
     struct frame *frame = list_entry(list_pop_front(&pool.free[have]), struct frame, link);
@@ -134,12 +140,21 @@ static struct frame *cache_pop(struct frame_cache *cache)
     return list_entry(node, struct frame, link);
 }
 
+/* From the smallest blocks there are, so that large ones stay whole; each as a piece, not frame by frame. */
 static void cache_refill(struct frame_cache *cache)
 {
-    struct frame *frame;
     spin_lock(&pool.lock);
-    for (unsigned i = 0; i < CACHE_REFILL && (frame = pool_take(0)); i++)
-        cache_push(cache, frame);
+    for (unsigned need = CACHE_REFILL; need > 0;) {
+        unsigned order = pool_smallest(0);
+        if (order > FRAME_MAX_ORDER)
+            break;
+        while (1u << order > need)
+            order--;
+        struct frame *block = pool_take(order);
+        for (unsigned i = 1u << order; i-- > 0;)
+            cache_push(cache, &block[i]);
+        need -= 1u << order;
+    }
     spin_unlock(&pool.lock);
 }
 

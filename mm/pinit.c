@@ -37,7 +37,8 @@ static void trace_request(enum primer_event_kind kind, unsigned flags, const str
 {
     struct thread *self = thread_current();
     struct frame *source = frame->init.source;
-    trace(kind, flags, frame->init.page, self->object.id, 0, frame_pfn(frame).value, source ? frame_pfn(source).value : 0);
+    trace(kind, flags, frame->init.page, self->object.id, frame->init.space->task_id, frame_pfn(frame).value,
+          source ? frame_pfn(source).value : 0);
 }
 
 void pinit_submit(struct frame *frame, unsigned prio)

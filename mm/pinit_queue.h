@@ -15,6 +15,12 @@ struct pinit_queue {
 struct pinit_queue *pinit_queue_of(unsigned cpu);
 void pinit_queue_init(struct pinit_queue *q, struct thread *worker);
 
+/* A hint: whether there is nothing to take. */
+static inline bool pinit_queue_empty(const struct pinit_queue *q)
+{
+    return __atomic_load_n(&q->requests.nonempty, __ATOMIC_RELAXED) == 0;
+}
+
 /* The next request, which is the caller's now (FILLING); sleeps while there is none. The queue's worker only. */
 struct frame *pinit_take(struct pinit_queue *q);
 

@@ -23,7 +23,8 @@ struct pinit_counts pinit_counts_of(unsigned cpu) { return counts[cpu]; }
 static void trace_fill(enum primer_event_kind kind, const struct frame *frame)
 {
     struct frame *source = frame->init.source;
-    trace(kind, 0, frame->init.page, thread_current()->object.id, 0, frame_pfn(frame).value, source ? frame_pfn(source).value : 0);
+    trace(kind, 0, frame->init.page, thread_current()->object.id, frame->init.space->task_id, frame_pfn(frame).value,
+          source ? frame_pfn(source).value : 0);
 }
 
 static void fill(struct frame *frame)
@@ -71,8 +72,10 @@ static void wake_some(struct list_node *waiters, const struct page_init *init, c
         if (!node)
             return;
         struct thread *thread = list_entry(node, struct thread, wait_node);
-        trace(PRIMER_EVENT_WAKE, 0, init->page, thread->object.id, 0, frame_pfn(frame).value, thread_current()->object.id);
-        thread_wake(thread, 0);     /* not if a kill was faster: then it is awake already, and off the list now */
+        uint32_t id = thread->object.id, task = thread->task_id, self = thread_current()->object.id;
+        trace(PRIMER_EVENT_WAKE, 0, init->page, id, task, frame_pfn(frame).value, self);
+        if (!thread_wake(thread, 0))    /* a kill was faster: it is awake already, and off the list now */
+            trace(PRIMER_EVENT_LEAVE, 0, init->page, id, task, frame_pfn(frame).value, self);
     }
 }
 
@@ -143,6 +146,8 @@ static void pinitd(void *arg)
             assert(status == 0);
         }
         serve_for_space(frame);
+        if (!pinit_queue_empty(q))
+            sched_offer();          /* whom we have just woken need not wait for the next page */
         if (sched_should_yield())
             kernel_yield();         /* someone more urgent was woken */
     }

@@ -5,26 +5,41 @@
  */
 #include "kernel/mem.h"
 #include "kernel/options.h"
+#include "kernel/trace.h"
 #include "kernel/wait.h"
 #include "mm/fault.h"
 #include "mm/pinit.h"
 
 #define PIECE_BYTES 512u        /* per lock hold */
 
+/* Until the request is done, or the thread is killed. Takes over the space's lock. */
+static status_t sleep_on(struct aspace *space, struct frame *frame)
+{
+    struct thread *self = thread_current();
+    uint32_t id = self->object.id, task = self->task_id, pfn = frame_pfn(frame).value;
+    vaddr_t page = frame->init.page;
+    trace(PRIMER_EVENT_SLEEP, 0, page, id, task, pfn, 0);
+    self->page_wait = true;
+    status_t status = wait_on(&space->lock, &frame->init.waiters, WAIT_PAGE, frame, TIME_NEVER);
+    self->page_wait = false;            /* as the kernel exit has left it, unless it never slept */
+    if (status)
+        trace(PRIMER_EVENT_LEAVE, 0, page, id, task, pfn, 0);
+    return status;
+}
+
 /* A request was made or joined: has it served. Takes over the space's lock. */
 static status_t wait_for_page(struct aspace *space, struct frame *frame, bool raised)
 {
-    struct thread *self = thread_current();
     if (raised && options.pinit_inline) {
         spin_unlock(&space->lock);
         pinit_serve(frame);
         return 0;
     }
     if (raised)
-        pinit_submit(frame, self->prio);
+        pinit_submit(frame, thread_current()->prio);
     else
-        pinit_raise(frame, self->prio);
-    return wait_on(&space->lock, &frame->init.waiters, WAIT_PAGE, frame, TIME_NEVER);
+        fault_join(frame);
+    return sleep_on(space, frame);
 }
 
 /* Makes the page fit for the access, or says why not. Takes over the lock. */

@@ -136,7 +136,6 @@ void timer_calibrate(const struct boot_info *info)
 {
     (void)info;             /* what it has to say about clocks, acpi_init() has read */
     assert(!irqs_on());
-    uint64_t boot = rdtsc();
     uint64_t hz[OPINIONS] = {[OPINION_CPUID] = tsc_by_cpuid()};
     struct sample start, end;
     uint64_t chosen = 0;
@@ -152,7 +151,7 @@ void timer_calibrate(const struct boot_info *info)
     if (!chosen)
         boot_fail("no clock works: neither PIT nor ACPI PM timer counts, and CPUID does not tell the TSC's rate");
 
-    time_init(chosen, boot);
+    time_init(chosen, boot_entry_tsc);
     uint64_t lapic_ticks = start.lapic - end.lapic;
     lapic_timer_set_ratio(lapic_ticks, end.tsc - start.tsc);    /* both counted the same time, however long that was */
     kprintf("; local APIC timer at %lu kHz\n", hertz(lapic_ticks, end.tsc - start.tsc, chosen) / 1000);

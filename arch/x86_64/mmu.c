@@ -124,15 +124,13 @@ pte_t *pt_lookup_alloc(struct pagetable *pt, vaddr_t va, unsigned *tables)
     return likely(leaf != NULL) ? leaf : grow(pt, va, tables);
 }
 
-/*
- * Why it is bounded although it may come back up from a table: every table below the root leads to a leaf
- * table, so the scan reads at most the rest of two tables, the PML4's user half, and two tables more on the
- * way down to the answer.
- */
+#define PT_LOOKS 128u           /* entries that pt_next_table() looks at: its caller holds a lock */
+
 vaddr_t pt_next_table(const struct pagetable *pt, vaddr_t va, vaddr_t end)
 {
     assert(end <= USER_MAX);    /* so that it never looks at the kernel half */
-    while (va < end) {
+    unsigned looks = PT_LOOKS;
+    while (va < end && looks > 0) {
         unsigned level = PT_TOP;
         const pte_t *table = pt->root;
         while (level > 0 && pt_is_table(table[pt_index(va, level)])) {
@@ -150,11 +148,11 @@ vaddr_t pt_next_table(const struct pagetable *pt, vaddr_t va, vaddr_t end)
         vaddr_t start = align_down(va, span * PT_ENTRIES);
         uint64_t stop = min_u64(PT_ENTRIES, (end - start + span - 1) / span);
         uint64_t index = pt_index(va, level) + 1;
-        while (index < stop && !pt_is_table(table[index]))
+        for (looks--; index < stop && looks > 0 && !pt_is_table(table[index]); looks--)
             index++;
         va = start + index * span;
     }
-    return end;
+    return min_u64(va, end);
 }
 
 unsigned pt_prune(struct pagetable *pt, vaddr_t va, struct frame_list *freed)

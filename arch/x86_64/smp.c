@@ -49,12 +49,6 @@ void smp_cpu_is_up(void)
     atomic_fetch_add_explicit(&up_count, 1, memory_order_release);
 }
 
-unsigned smp_cpu_limit(unsigned limit)
-{
-    uint64_t found = max_u64(acpi_info.cpu_count, 1);
-    return (unsigned)min_u64(min_u64(limit, MAX_CPUS), found);
-}
-
 static struct words *trampoline_copy(void)
 {
     char *to = phys_to_virt(paddr(TRAMPOLINE));

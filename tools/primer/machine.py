@@ -48,12 +48,13 @@ class Machine:
     uefi: bool = False          # the same by UEFI
     debug: bool = False         # what DEBUG=1 has built
     kernel: str = None          # other files than the ones in build/
-    archive: str = None
+    archive: str = None         # "": none at all
     cpu: str = "max"
     accel: str = "tcg"
     display: bool = False       # a window
     interactive: bool = False   # the serial line is this terminal
     input: bytes = b""          # sent to the serial line from the start, unless interactive
+    exit_device: bool = True    # without it a machine that ends only halts, as a real one does
     qemu: list = dataclasses.field(default_factory=list)    # more arguments for QEMU
 
     def file(self, name):
@@ -122,8 +123,10 @@ def _firmware(directory):
 def _boot_files(machine, directory):
     """(kernel for its symbols, QEMU arguments that boot it)."""
     kernel = machine.kernel or machine.file("kernel.elf")
-    packed = machine.archive or machine.file("archive.tar")
-    for path in (kernel, packed):
+    packed = machine.file("archive.tar") if machine.archive is None else machine.archive
+    if not packed and (machine.iso or machine.uefi or machine.roots):
+        raise MachineError("a machine without a boot archive is booted directly, and without --root")
+    for path in filter(None, (kernel, packed)):
         if not os.path.isfile(path):
             raise MachineError("%s is not there; `make%s` builds it" % (path, " DEBUG=1" if machine.debug else ""))
     line = command_line(machine)
@@ -133,7 +136,8 @@ def _boot_files(machine, directory):
         base, packed = packed, os.path.join(directory, "archive.tar")
         archive.write(packed, {}, machine.roots, base)
     if not (machine.iso or machine.uefi):
-        return kernel, ["-kernel", kernel, "-initrd", packed] + (["-append", line] if line else [])
+        modules = ["-initrd", packed] if packed else []
+        return kernel, ["-kernel", kernel] + modules + (["-append", line] if line else [])
     image = machine.file("primer.iso")
     if line or machine.roots or machine.kernel or machine.archive or not os.path.isfile(image):
         image = os.path.join(directory, "primer.iso")
@@ -149,7 +153,9 @@ def _arguments(machine, directory, ram, log):
         "-object", "memory-backend-file,id=ram,share=on,size=%d,mem-path=%s" % (size, ram),
         "-m", "%dM" % (size >> 20), "-smp", str(machine.smp), "-cpu", machine.cpu, "-accel", machine.accel,
         "-serial", "mon:stdio" if machine.interactive else "stdio", "-nic", "none", "-no-reboot",
-        "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-d", "cpu_reset", "-D", log]
+        "-d", "cpu_reset", "-D", log]
+    if machine.exit_device:
+        arguments += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
     if not machine.interactive:
         arguments += ["-monitor", "none"]
     if not machine.display:
