@@ -27,7 +27,7 @@ void boot_set_cmdline(const char *text, uint64_t max);
 /* Brings the map into its final form, checks the archive against it, and goes on to kernel_main(). */
 NORETURN void boot_end(void);
 
-/* The TSC when the loader entered. Set by entry.asm. */
+/* The TSC when the loader entered. Set by entry.asm; boot_begin() hands it on. */
 extern uint64_t boot_entry_tsc;
 
 /* Called by entry.asm with the physical address of the loader's information. */

@@ -29,6 +29,7 @@ void boot_begin(const char *loader)
 {
     console_early_init();
     boot_info.loader = loader;
+    boot_info.entry_tsc = boot_entry_tsc;
     boot_info.kernel.start = (uintptr_t)__kernel_start - KERNEL_BASE;
     boot_info.kernel.end = align_up((uintptr_t)__kernel_end - KERNEL_BASE, PAGE_SIZE);
 }

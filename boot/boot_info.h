@@ -26,6 +26,7 @@ struct boot_info {
     uint64_t acpi_rsdp;                             /* physical address of the RSDP; 0: not told, search the BIOS area */
     struct boot_framebuffer framebuffer;
     char cmdline[BOOT_CMDLINE_MAX];                 /* kernel command line, NUL-terminated, without the kernel's name */
+    uint64_t entry_tsc;                             /* the TSC when the loader entered: where time begins */
     const char *loader;                             /* "multiboot2" or "pvh" */
 };
 

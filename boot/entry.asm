@@ -267,11 +267,10 @@ text_sse2:      db " [SSE2]", 0
 text_end:       db 13, 10, 0
 
 section .bss nobits alloc noexec write align=4096
-boot_entry_tsc: resq 1                      ; where the kernel's time begins
-alignb 4096
 pml4:       resb 4096
 pdpt_low:   resb 4096
 pdpt_high:  resb 4096
 pd:         resb 4 * 4096
             resb 16384
 boot_stack_top:
+boot_entry_tsc: resq 1                      ; where the kernel's time begins

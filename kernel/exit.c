@@ -26,10 +26,10 @@ static void charge_time(struct thread *thread, uint64_t now)
  * Makes `next` the current thread. The FPU is saved whenever a user thread leaves, so that any CPU can take it on, but it is loaded
  * only if the registers hold somebody else's: a worker that fills a page and hands back does not touch them.
  */
-static void switch_to(struct cpu *cpu, struct thread *self, struct thread *next)
+static void switch_to(struct cpu *cpu, struct thread *self, struct thread *next, uint64_t now)
 {
     trace(PRIMER_EVENT_SWITCH, next->prio, 0, next->object.id, 0, 0, self->object.id);
-    charge_time(self, rdtsc());
+    charge_time(self, now);
     if (self->space)
         fpu_save(self->fpu);
     cpu->left = self;
@@ -64,9 +64,10 @@ struct trap_frame *kernel_exit(struct trap_frame *frame)
     struct thread *next = self;
     if (unlikely(!running || atomic_load_explicit(&cpu->need_resched, memory_order_relaxed))) {
         self->frame = frame;
-        next = sched_pick(self);
+        uint64_t now = rdtsc();
+        next = sched_pick(self, now);
         if (next != self)
-            switch_to(cpu, self, next);
+            switch_to(cpu, self, next, now);
         if (self->page_wait && frame->vector == VECTOR_PAGE_FAULT)
             trace(PRIMER_EVENT_IRET, 0, 0, self->object.id, self->task_id, 0, next->object.id);
         frame = next->frame;

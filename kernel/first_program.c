@@ -76,7 +76,7 @@ void first_program(void *unused)
 {
     (void)unused;
     struct ustar_entry file = find_file(options.init);
-    struct elf_image image;
+    static struct elf_image image;      /* called once; too large for a frame on the stack */
     const char *wrong = elf_parse(file.data, file.size, USER_MIN, USER_MAX, &image);
     if (wrong)
         boot_fail("%s is not a program: %s", options.init, wrong);

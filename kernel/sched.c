@@ -18,16 +18,25 @@ struct runq {
     struct thread *running;         /* the thread that runs here, from the moment it is picked */
     _Atomic uint8_t running_prio;   /* its priority; read by wakers as a hint */
     bool slice_over;                /* the running thread has had its time */
-    uint64_t slice_end;             /* ns; valid while somebody of the same priority waits */
+    bool slice_armed;               /* the timer will come and look at the slice, soon enough */
+    uint64_t slice_end;             /* TSC; matters while somebody of the same priority waits */
     struct sched_counts counts;
     uint64_t idle_since;            /* TSC; 0: not idle */
+
+    /*
+     * A ready thread that is to run here next, before its equals, and is on no queue: how a faulter hands the CPU to the worker, and the worker
+     * hands it back, without a trip through the queue. Own CPU only, interrupts off; so no lock, and no thief sees it.
+     */
+    struct thread *next;
 };
 
 static struct runq runqs[MAX_CPUS];
+static uint64_t quantum_ticks;      /* fixed after sched_init() */
 static _Atomic uint64_t idle_cpus;  /* bit n: CPU n has nothing to run. Set and cleared by CPU n; others pick from it */
 
 void sched_init(void)
 {
+    quantum_ticks = ns_to_tsc(options.quantum_us * 1000ull);
     for (unsigned i = 0; i < MAX_CPUS; i++) {
         spin_init(&runqs[i].lock, "run queue", RANK_RUNQ);
         prio_queue_init(&runqs[i].ready);
@@ -104,10 +113,9 @@ static bool goes_first(const struct thread *thread)
     return thread->wait == WAIT_WORK || (thread->wait == WAIT_PAGE && thread->slice_left > 0);
 }
 
-void sched_ready(struct thread *thread)
+/* Puts the thread on a queue; true if the CPU it is for must be told. */
+static bool put_on_queue(struct thread *thread, unsigned cpu, bool *shares)
 {
-    uint64_t flags = irq_save();
-    unsigned cpu = place(thread);
     struct runq *q = lock_runq_of(thread);
     if (thread->cpu != cpu) {
         thread->cpu = cpu;
@@ -117,15 +125,32 @@ void sched_ready(struct thread *thread)
     }
     enqueue(q, thread, goes_first(thread));
     unsigned running = atomic_load_explicit(&q->running_prio, memory_order_relaxed);
+    *shares = thread->prio == running && !q->slice_armed;
+    q->slice_armed |= *shares;
     bool preempts = thread->prio > running;
-    bool shares = thread->prio == running;
     spin_unlock(&q->lock);
-    if (preempts)
-        sched_kick(cpu);
-    else if (shares && cpu == this_cpu()->id)
+    return preempts;
+}
+
+void sched_ready(struct thread *thread)
+{
+    uint64_t flags = irq_save();
+    struct cpu *cpu = this_cpu();
+    struct runq *here = &runqs[cpu->id];
+    unsigned target = place(thread);
+    bool shares;
+    if (target == cpu->id && target == thread->cpu && !here->next && goes_first(thread)) {
+        here->next = thread;
+        if (thread->prio > here->running_prio
+            || atomic_load_explicit(&cpu->current->state, memory_order_relaxed) != THREAD_RUNNING)
+            atomic_store_explicit(&cpu->need_resched, true, memory_order_relaxed);
+    } else if (put_on_queue(thread, target, &shares)) {
+        sched_kick(target);
+    } else if (shares && target == cpu->id) {
         timer_rearm();          /* the running thread's time slice matters from now on */
-    else if (shares)
-        ipi_send(cpu, VECTOR_TIMER);
+    } else if (shares) {
+        ipi_send(target, VECTOR_TIMER);
+    }
     irq_restore(flags);
 }
 
@@ -179,11 +204,26 @@ static void note_idle(struct runq *q, unsigned cpu, bool idle)
     }
 }
 
+/* Who was to run next stands in line after all, at the front. Under q->lock. */
+static void queue_next(struct runq *q)
+{
+    if (!q->next)
+        return;
+    enqueue(q, q->next, true);
+    q->next = NULL;
+}
+
 void sched_offer(void)
 {
-    uint64_t flags = irq_save();
     uint64_t idle = atomic_load_explicit(&idle_cpus, memory_order_relaxed);
-    if (idle && atomic_load_explicit(&runqs[this_cpu()->id].ready_count, memory_order_relaxed) > 0)
+    if (likely(!idle))
+        return;
+    uint64_t flags = irq_save();
+    struct runq *q = &runqs[this_cpu()->id];
+    spin_lock(&q->lock);
+    queue_next(q);
+    spin_unlock(&q->lock);
+    if (atomic_load_explicit(&q->ready_count, memory_order_relaxed) > 0)
         sched_kick((unsigned)__builtin_ctzll(idle));
     irq_restore(flags);
 }
@@ -191,6 +231,7 @@ void sched_offer(void)
 /* The current thread goes back to the queue if something else should run; true if it did. Under q->lock. */
 static bool preempt(struct runq *q, struct thread *self, const struct cpu *cpu)
 {
+    queue_next(q);
     int top = prio_queue_top(&q->ready);
     bool over = q->slice_over;
     if (self == cpu->idle ? top < 0 : top < (int)self->prio || (top == (int)self->prio && !over))
@@ -211,7 +252,38 @@ static struct thread *take(struct runq *q, const struct cpu *cpu)
     return list_entry(node, struct thread, run_node);
 }
 
-struct thread *sched_pick(struct thread *self)
+/* The thread that was told to run next, if nobody more urgent waits; else the first of the queue, else one from another CPU. Under q->lock. */
+static struct thread *choose(struct runq *q, const struct cpu *cpu)
+{
+    struct thread *next = q->next;
+    if (next && (int)next->prio >= prio_queue_top(&q->ready)) {
+        q->next = NULL;
+        return next;
+    }
+    queue_next(q);
+    next = take(q, cpu);
+    if (next == cpu->idle) {
+        spin_unlock(&q->lock);      /* other queues' locks have the same rank: one at a time */
+        struct thread *stolen = steal(cpu->id);
+        spin_lock(&q->lock);
+        next = stolen ? stolen : take(q, cpu);      /* somebody may have come while we looked elsewhere */
+    }
+    return next;
+}
+
+/* `self` gives up the rest of its slice, or keeps it for later; `next` begins one, or goes on with what it kept. Under q->lock. */
+static void change_slice(struct runq *q, struct thread *self, struct thread *next, uint64_t now)
+{
+    self->slice_left = q->slice_over || q->slice_end <= now ? 0 : q->slice_end - now;
+    q->slice_end = now + (next->slice_left ? next->slice_left : quantum_ticks);
+    q->slice_over = false;
+    q->running = next;
+    q->counts.switches++;
+    if (next->prio == PRIO_IDLE || self->prio == PRIO_IDLE)
+        note_idle(q, this_cpu()->id, next->prio == PRIO_IDLE);
+}
+
+struct thread *sched_pick(struct thread *self, uint64_t now)
 {
     struct cpu *cpu = this_cpu();
     struct runq *q = &runqs[cpu->id];
@@ -219,31 +291,21 @@ struct thread *sched_pick(struct thread *self)
     atomic_store_explicit(&cpu->need_resched, false, memory_order_seq_cst);
 
     spin_lock(&q->lock);
-    bool keeps = atomic_load_explicit(&self->state, memory_order_relaxed) == THREAD_RUNNING && !preempt(q, self, cpu);
-    struct thread *next = keeps ? self : take(q, cpu);
-    if (next == cpu->idle) {
-        spin_unlock(&q->lock);      /* other queues' locks have the same rank: one at a time */
-        struct thread *stolen = steal(cpu->id);
-        spin_lock(&q->lock);
-        next = stolen ? stolen : take(q, cpu);      /* somebody may have come while we looked elsewhere */
-    }
-    if (next != self || q->slice_over) {
-        uint64_t now = time_ns();
-        self->slice_left = q->slice_over || q->slice_end <= now ? 0 : q->slice_end - now;
-        q->slice_end = now + (next->slice_left ? next->slice_left : options.quantum_us * 1000ull);
-    }
-    q->slice_over = false;
-    q->counts.switches += next != self;
+    struct thread *next = self;
+    if (atomic_load_explicit(&self->state, memory_order_relaxed) != THREAD_RUNNING || preempt(q, self, cpu))
+        next = choose(q, cpu);
+    if (next != self || q->slice_over)
+        change_slice(q, self, next, now);
     atomic_store_explicit(&next->state, THREAD_RUNNING, memory_order_relaxed);
     atomic_store_explicit(&next->on_cpu, 1, memory_order_relaxed);
-    q->running = next;
     atomic_store_explicit(&q->running_prio, next->prio, memory_order_relaxed);
-    note_idle(q, cpu->id, next == cpu->idle);
     int waiting = prio_queue_top(&q->ready);
+    bool arm = waiting >= (int)next->prio && !q->slice_armed;
+    q->slice_armed |= arm;
     spin_unlock(&q->lock);
-    if (waiting >= (int)next->prio)
+    if (unlikely(arm))
         timer_rearm();
-    if (waiting >= 0 && next != self)
+    if (unlikely(waiting >= 0 && next != self))
         sched_offer();
     return next;
 }
@@ -306,7 +368,9 @@ uint64_t sched_slice_end(void)
     struct runq *q = &runqs[this_cpu()->id];
     spin_lock(&q->lock);
     unsigned running = atomic_load_explicit(&q->running_prio, memory_order_relaxed);
-    uint64_t end = running != PRIO_IDLE && prio_queue_top(&q->ready) >= (int)running ? q->slice_end : TIME_NEVER;
+    bool matters = running != PRIO_IDLE && !q->slice_over && (q->next || prio_queue_top(&q->ready) >= (int)running);
+    uint64_t end = matters ? tsc_to_ns(q->slice_end - tsc_boot) : TIME_NEVER;
+    q->slice_armed = matters;       /* the caller arms the timer for it */
     spin_unlock(&q->lock);
     return end;
 }

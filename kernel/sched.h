@@ -18,9 +18,9 @@ void sched_ready(struct thread *thread);
 /* Somebody is ready here and has to wait: if a CPU is idle, it comes and takes what it can. Any context. */
 void sched_offer(void);
 
-/* Takes the calling CPU's next thread (never NULL: idle at last), `self` going back to the queue if it is still running. Marks the result as running here.
+/* Takes the calling CPU's next thread (never NULL: idle at last), `self` going back to the queue if it is still running. Marks the result as running here. `now`: TSC.
  * For the kernel exit; interrupts off. */
-struct thread *sched_pick(struct thread *self);
+struct thread *sched_pick(struct thread *self, uint64_t now);
 
 /* Changes a thread's effective or base priority, wherever it is; a more urgent one may preempt. Any context; rank RUNQ. */
 void sched_set_prio(struct thread *thread, unsigned prio);
@@ -38,7 +38,8 @@ void sched_yield(void);
 /* Makes CPU `cpu` go through its kernel exit soon. Any context. */
 void sched_kick(unsigned cpu);
 
-/* When the running thread's time slice ends, in ns; TIME_NEVER if nobody else wants the CPU. This CPU, interrupts off. */
+/* When the running thread's time slice ends, in ns; TIME_NEVER if nobody else wants the CPU. The caller arms the timer
+ * for it. This CPU, interrupts off. */
 uint64_t sched_slice_end(void);
 /* The timer says that it has ended. */
 void sched_slice_over(void);

@@ -44,7 +44,7 @@ static void fill(struct frame *frame)
 static bool publish_locked(struct aspace *space, struct frame *frame)
 {
     vaddr_t page = frame->init.page;
-    pte_t *slot = pt_lookup(&space->pt, page);
+    pte_t *slot = space->pt.root ? pt_lookup(&space->pt, page) : NULL;     /* NULL: the task has ended meanwhile */
     pte_t pte = slot ? pte_get(slot) : (pte_t){0};
     bool wanted = pte_is_io(pte) && pte_pfn(pte).value == frame_pfn(frame).value;
     if (!wanted) {

@@ -10,6 +10,7 @@
 #include "arch/x86_64/acpi.h"
 #include "arch/x86_64/apic.h"
 #include "arch/x86_64/insn.h"
+#include "boot/boot_info.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/time.h"
@@ -134,7 +135,6 @@ static uint64_t choose_alone(const uint64_t hz[OPINIONS])
 
 void timer_calibrate(const struct boot_info *info)
 {
-    (void)info;             /* what it has to say about clocks, acpi_init() has read */
     assert(!irqs_on());
     uint64_t hz[OPINIONS] = {[OPINION_CPUID] = tsc_by_cpuid()};
     struct sample start, end;
@@ -151,7 +151,7 @@ void timer_calibrate(const struct boot_info *info)
     if (!chosen)
         boot_fail("no clock works: neither PIT nor ACPI PM timer counts, and CPUID does not tell the TSC's rate");
 
-    time_init(chosen, boot_entry_tsc);
+    time_init(chosen, info->entry_tsc);
     uint64_t lapic_ticks = start.lapic - end.lapic;
     lapic_timer_set_ratio(lapic_ticks, end.tsc - start.tsc);    /* both counted the same time, however long that was */
     kprintf("; local APIC timer at %lu kHz\n", hertz(lapic_ticks, end.tsc - start.tsc, chosen) / 1000);

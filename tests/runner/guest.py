@@ -4,8 +4,8 @@ The test programs of the boot archive (/test, made from tests/user/*.c) in real 
 
   tests/runner/guest.py MODE [PROGRAM...]
 
-A program prints "ok CASE" or "FAIL CASE: reason" for each of its cases, and ends with status 0 if all were right. /test/all runs
-all the others in one boot, with "-- PROGRAM" before each.
+A program prints "ok CASE (MS ms)" or "FAIL CASE: reason" for each of its cases, and ends with status 0 if all were right.
+/test/all runs all the others in one boot, with "-- PROGRAM" before each.
 """
 import os
 import re
@@ -41,7 +41,8 @@ MODES = {
     "icount": ([("", {"debug": True, "icount": True})], False),
 }
 
-RESULT = re.compile(r"(ok|FAIL|skipped) +([^:]+)(?:: *(.*))?$")
+# A name in parentheses is none of a case, but of something around them that can fail.
+RESULT = re.compile(r"(ok|FAIL|skipped) +(?!(?<=ok )\()([^:]+?)(?: \(\d+ ms\))?(?:: *(.*))?$")
 HEADING = re.compile(r"-- (\S+)$")
 
 
