@@ -24,10 +24,11 @@ static inline void prio_queue_init(struct prio_queue *q)
 
 static inline bool prio_queue_empty(const struct prio_queue *q) { return q->nonempty == 0; }
 
-/* The most urgent level that has a node; -1 if the queue is empty. */
+/* The most urgent level that has a node; -1 if the queue is empty. Without the lock a hint. */
 static inline int prio_queue_top(const struct prio_queue *q)
 {
-    return q->nonempty ? 63 - __builtin_clzll(q->nonempty) : -1;
+    uint64_t nonempty = __atomic_load_n(&q->nonempty, __ATOMIC_RELAXED);
+    return nonempty ? 63 - __builtin_clzll(nonempty) : -1;
 }
 
 static inline void prio_queue_push(struct prio_queue *q, unsigned prio, struct list_node *node)

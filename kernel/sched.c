@@ -15,13 +15,16 @@ struct runq {
     /* Under lock. */
     struct prio_queue ready;
     _Atomic uint32_t ready_count;   /* read by thieves without the lock: a hint */
-    struct thread *running;         /* the thread that runs here, from the moment it is picked */
-    _Atomic uint8_t running_prio;   /* its priority; read by wakers as a hint */
-    bool slice_over;                /* the running thread has had its time */
     bool slice_armed;               /* the timer will come and look at the slice, soon enough */
+    bool slice_over;                /* the running thread has had its time */
     uint64_t slice_end;             /* TSC; matters while somebody of the same priority waits */
-    struct sched_counts counts;
+    uint64_t idle_ticks;
     uint64_t idle_since;            /* TSC; 0: not idle */
+
+    /* Written by this CPU alone, interrupts off; others read them as hints. */
+    struct thread *_Atomic running; /* the thread that runs here, from the moment it is picked */
+    _Atomic uint8_t running_prio;   /* its priority */
+    uint64_t switches;
 
     /*
      * A ready thread that is to run here next, before its equals, and is on no queue: how a faulter hands the CPU to the worker, and the worker
@@ -105,13 +108,15 @@ static unsigned place(struct thread *thread)
 }
 
 /*
- * Who waited for a page did not choose to sleep, and a worker works for somebody who did not: both go on before their equals, the faulter with what
- * was left of its slice. Otherwise each page would cost a thread a whole round of everybody else.
+ * Who waited for a page did not choose to sleep, and a worker works for somebody who did not: both go on before their equals. Otherwise each page would
+ * cost a thread a whole round of everybody else.
  */
 static bool goes_first(const struct thread *thread)
 {
-    return thread->wait == WAIT_WORK || (thread->wait == WAIT_PAGE && thread->slice_left > 0);
+    return thread->wait == WAIT_WORK || thread->wait == WAIT_PAGE;
 }
+
+static unsigned prio_running(struct runq *q) { return atomic_load_explicit(&q->running_prio, memory_order_relaxed); }
 
 /* Puts the thread on a queue; true if the CPU it is for must be told. */
 static bool put_on_queue(struct thread *thread, unsigned cpu, bool *shares)
@@ -124,7 +129,7 @@ static bool put_on_queue(struct thread *thread, unsigned cpu, bool *shares)
         spin_lock(&q->lock);
     }
     enqueue(q, thread, goes_first(thread));
-    unsigned running = atomic_load_explicit(&q->running_prio, memory_order_relaxed);
+    unsigned running = prio_running(q);
     *shares = thread->prio == running && !q->slice_armed;
     q->slice_armed |= *shares;
     bool preempts = thread->prio > running;
@@ -141,7 +146,7 @@ void sched_ready(struct thread *thread)
     bool shares;
     if (target == cpu->id && target == thread->cpu && !here->next && goes_first(thread)) {
         here->next = thread;
-        if (thread->prio > here->running_prio
+        if (thread->prio > prio_running(here)
             || atomic_load_explicit(&cpu->current->state, memory_order_relaxed) != THREAD_RUNNING)
             atomic_store_explicit(&cpu->need_resched, true, memory_order_relaxed);
     } else if (put_on_queue(thread, target, &shares)) {
@@ -198,7 +203,7 @@ static void note_idle(struct runq *q, unsigned cpu, bool idle)
         q->idle_since = rdtsc();
         atomic_fetch_or_explicit(&idle_cpus, 1ull << cpu, memory_order_relaxed);
     } else {
-        q->counts.idle_ticks += rdtsc() - q->idle_since;
+        q->idle_ticks += rdtsc() - q->idle_since;
         q->idle_since = 0;
         atomic_fetch_and_explicit(&idle_cpus, ~(1ull << cpu), memory_order_relaxed);
     }
@@ -271,62 +276,81 @@ static struct thread *choose(struct runq *q, const struct cpu *cpu)
     return next;
 }
 
-/* `self` gives up the rest of its slice, or keeps it for later; `next` begins one, or goes on with what it kept. Under q->lock. */
-static void change_slice(struct runq *q, struct thread *self, struct thread *next, uint64_t now)
+/* Another thread begins a slice, or the same one a new one. Under q->lock. */
+static void begin_slice(struct runq *q, const struct cpu *cpu, struct thread *next, uint64_t now)
 {
-    self->slice_left = q->slice_over || q->slice_end <= now ? 0 : q->slice_end - now;
-    q->slice_end = now + (next->slice_left ? next->slice_left : quantum_ticks);
+    q->slice_end = now + quantum_ticks;
     q->slice_over = false;
-    q->running = next;
-    q->counts.switches++;
-    if (next->prio == PRIO_IDLE || self->prio == PRIO_IDLE)
-        note_idle(q, this_cpu()->id, next->prio == PRIO_IDLE);
+    note_idle(q, cpu->id, next == cpu->idle);
+}
+
+static struct thread *mark_running(struct runq *q, struct thread *next)
+{
+    atomic_store_explicit(&next->state, THREAD_RUNNING, memory_order_relaxed);
+    atomic_store_explicit(&next->on_cpu, 1, memory_order_relaxed);
+    atomic_store_explicit(&q->running, next, memory_order_relaxed);
+    atomic_store_explicit(&q->running_prio, next->prio, memory_order_relaxed);
+    q->switches++;
+    return next;
+}
+
+/*
+ * The hand-off: the current thread is blocked, and another was told to run next. Nothing but the queue's bitmap is looked at, without the lock: somebody who
+ * comes just now sets need_resched after we have cleared it. The slice is handed on, too, so that faulter and worker together have no more than one.
+ */
+static bool is_handed_on(const struct runq *q, const struct thread *self)
+{
+    return q->next && atomic_load_explicit(&self->state, memory_order_relaxed) != THREAD_RUNNING
+        && (int)q->next->prio >= prio_queue_top(&q->ready);
 }
 
 struct thread *sched_pick(struct thread *self, uint64_t now)
 {
     struct cpu *cpu = this_cpu();
     struct runq *q = &runqs[cpu->id];
+    struct thread *next = self;
     /* Cleared first: whoever makes a thread ready after this line sets it again. */
     atomic_store_explicit(&cpu->need_resched, false, memory_order_seq_cst);
+    if (is_handed_on(q, self)) {
+        next = q->next;
+        q->next = NULL;
+        return mark_running(q, next);
+    }
 
     spin_lock(&q->lock);
-    struct thread *next = self;
     if (atomic_load_explicit(&self->state, memory_order_relaxed) != THREAD_RUNNING || preempt(q, self, cpu))
         next = choose(q, cpu);
     if (next != self || q->slice_over)
-        change_slice(q, self, next, now);
-    atomic_store_explicit(&next->state, THREAD_RUNNING, memory_order_relaxed);
-    atomic_store_explicit(&next->on_cpu, 1, memory_order_relaxed);
-    atomic_store_explicit(&q->running_prio, next->prio, memory_order_relaxed);
+        begin_slice(q, cpu, next, now);
+    mark_running(q, next);
     int waiting = prio_queue_top(&q->ready);
     bool arm = waiting >= (int)next->prio && !q->slice_armed;
     q->slice_armed |= arm;
     spin_unlock(&q->lock);
-    if (unlikely(arm))
+    if (arm)
         timer_rearm();
-    if (unlikely(waiting >= 0 && next != self))
+    if (waiting >= 0 && next != self)
         sched_offer();
     return next;
 }
 
-/* What a change of priority means for the queue the thread is on and for the CPU it runs on. Under q->lock; true: kick its CPU. */
+/*
+ * What a change of priority means for the queue the thread is on, or for the CPU it runs on. Under q->lock; true: that CPU must look again (which also sets
+ * `running_prio` right, if this CPU has just changed threads).
+ */
 static bool apply_prio(struct runq *q, struct thread *thread, unsigned prio)
 {
     unsigned old = thread->prio;
     if (old == prio)
         return false;
-    if (list_linked(&thread->run_node)) {
-        dequeue(q, thread);
+    if (!list_linked(&thread->run_node)) {
         thread->prio = (uint8_t)prio;
-        enqueue(q, thread, false);
-        return prio > atomic_load_explicit(&q->running_prio, memory_order_relaxed);
+        return atomic_load_explicit(&q->running, memory_order_relaxed) == thread;
     }
+    dequeue(q, thread);
     thread->prio = (uint8_t)prio;
-    if (q->running != thread)
-        return false;
-    atomic_store_explicit(&q->running_prio, (uint8_t)prio, memory_order_relaxed);
-    return prio_queue_top(&q->ready) > (int)prio;
+    enqueue(q, thread, false);
+    return prio > prio_running(q);
 }
 
 void sched_set_prio(struct thread *thread, unsigned prio)
@@ -367,7 +391,7 @@ uint64_t sched_slice_end(void)
 {
     struct runq *q = &runqs[this_cpu()->id];
     spin_lock(&q->lock);
-    unsigned running = atomic_load_explicit(&q->running_prio, memory_order_relaxed);
+    unsigned running = prio_running(q);
     bool matters = running != PRIO_IDLE && !q->slice_over && (q->next || prio_queue_top(&q->ready) >= (int)running);
     uint64_t end = matters ? tsc_to_ns(q->slice_end - tsc_boot) : TIME_NEVER;
     q->slice_armed = matters;       /* the caller arms the timer for it */
@@ -389,7 +413,7 @@ struct sched_counts sched_counts(unsigned cpu)
 {
     struct runq *q = &runqs[cpu];
     spin_lock(&q->lock);
-    struct sched_counts counts = q->counts;
+    struct sched_counts counts = {.switches = q->switches, .idle_ticks = q->idle_ticks};
     if (q->idle_since)
         counts.idle_ticks += rdtsc() - q->idle_since;
     spin_unlock(&q->lock);

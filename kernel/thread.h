@@ -40,7 +40,6 @@ struct thread {
     uint8_t base_prio;              /* without what is inherited */
     bool pinned;                    /* stays on its CPU. Fixed */
     uint32_t cpu;                   /* whose run queue; changed only by who has just woken or stolen it */
-    uint64_t slice_left;            /* TSC ticks of its time slice that it had left when it last gave up the CPU */
     struct list_node run_node;
 
     /* Own, or of who resumes it. */

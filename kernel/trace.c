@@ -1,5 +1,5 @@
 /*
- * The event rings: where they come from, and how they are read. Recording is inline in kernel/trace.h. No lock: each
+ * The event rings: where they come from, and how they are read. No lock: each
  * ring is written by its own CPU, and readers find out afterwards whether the writer has overtaken them.
  */
 #include "kernel/trace.h"
@@ -20,6 +20,25 @@ struct trace_header trace_header;
 uint64_t trace_mask = EARLY_EVENTS - 1;
 
 static struct trace_event early_ring[EARLY_EVENTS];
+
+/*
+ * As few instructions as it can be done in: there are a dozen events in the life of every page. The slot is reserved by one instruction, so an interrupt
+ * that comes after it writes behind us. A move to another CPU between the reads leaves an event in the other ring, in this CPU's slot: harmless.
+ */
+void trace_write(uint64_t tag, uint64_t who, uint64_t frames)
+{
+    uint64_t slot = 1;
+    struct trace_event *ring;
+    uint32_t cpu, lo, hi;
+    __asm__ volatile("mov %%gs:40, %1; mov %%gs:56, %2; xadd %0, %%gs:48" : "+r"(slot), "=&r"(ring), "=&r"(cpu) : : "cc", "memory");
+    struct trace_event *event = &ring[slot & trace_mask];
+    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+    event->time[0] = lo;
+    event->time[1] = hi;
+    event->words[0] = tag | (uint64_t)cpu << 48;
+    event->words[1] = who;
+    event->words[2] = frames;
+}
 
 void trace_early_init(void)
 {

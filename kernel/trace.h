@@ -9,7 +9,7 @@
 #include "arch/cpu.h"
 #include "kernel/abi.h"
 
-struct trace_event { uint64_t words[4]; };      /* struct primer_event, as it is stored */
+struct trace_event { uint32_t time[2]; uint64_t words[3]; };    /* struct primer_event, as it is stored */
 
 /* What tools/ find by symbol name in the memory of a stopped machine. Fixed after trace_init(), except through the pointers. */
 struct trace_header {
@@ -31,21 +31,15 @@ void trace_finish(void);
 struct primer_event;
 status_t trace_copy(unsigned cpu, uint64_t from, struct primer_event *to, uint64_t count);
 
+/* The time, and the words as they are stored. Any context (kernel/trace.c). */
+void trace_write(uint64_t tag, uint64_t who, uint64_t frames);
+
 static inline void trace(enum primer_event_kind kind, unsigned flags, uint64_t page_address, uint32_t thread, uint32_t task,
                          uint32_t frame, uint32_t other)
 {
-    uint64_t slot = 1;
-    struct trace_event *ring;
-    /* A move to another CPU between the two reads leaves an event in the other ring with this CPU's slot number: harmless. */
-    __asm__ volatile("mov %%gs:40, %1; xadd %0, %%gs:48" : "+r"(slot), "=r"(ring) : : "cc", "memory");
-    struct trace_event *event = &ring[slot & trace_mask];
-    uint32_t cpu;
-    __asm__ volatile("mov %%gs:56, %0" : "=r"(cpu));
-    event->words[0] = rdtsc();
-    event->words[1] = ((page_address >> PAGE_SHIFT) & 0xffffffffffull) | (uint64_t)(flags & 0xff) << 40
-                      | (uint64_t)cpu << 48 | (uint64_t)kind << 56;
-    event->words[2] = thread | (uint64_t)task << 32;
-    event->words[3] = frame | (uint64_t)other << 32;
+    /* The two shifts keep 40 bits of the page's number. */
+    trace_write(page_address << 12 >> 24 | (uint64_t)flags << 40 | (uint64_t)kind << 56, thread | (uint64_t)task << 32,
+                frame | (uint64_t)other << 32);
 }
 
 #endif

@@ -12,11 +12,13 @@ proctype unmapper()
     vm_unmap(0, ASKED_BY_EVENT);
     if
     :: true ->
-        lock(0);
-        d_step {
+        hold {
+            lock(0);
             vma[0] = MAPPED;
-            for (p : 0 .. PAGES - 1) { expect(0, p, 0, ZEROED); expect(0, p, 1, ZEROED) };
-            p = 0;
+            d_step {
+                for (p : 0 .. PAGES - 1) { expect(0, p, 0, ZEROED); expect(0, p, 1, ZEROED) };
+                p = 0
+            };
             unlock(0)
         }
     :: true
@@ -55,10 +57,13 @@ proctype forker()
 
     d_step { space_refs[1] = 1; threads[1] = 1; vma[1] = MAPPED };
     for (p : 0 .. PAGES - 1) {
-        lock(0);
-        d_step { VALUE(1, p).before[0] = VALUE(0, p).before[0]; VALUE(1, p).before[1] = VALUE(0, p).before[1] };
-        clone_page(p);
-        d_step { f = 0; source = 0; unlock(0) }
+        hold {
+            lock(0);
+            d_step { VALUE(1, p).before[0] = VALUE(0, p).before[0]; VALUE(1, p).before[1] = VALUE(0, p).before[1] };
+            clone_page(p);
+            f = 0; source = 0;
+            unlock(0)
+        }
     };
     if
     :: mutant(FORK_NO_FLUSH) || (mutant(FORK_FLUSH_IF_CHANGED) && !changed)

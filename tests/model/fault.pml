@@ -31,11 +31,13 @@ inline pinit_submit(f)
 /* A new request. Whatever can fail is over before anything is visible; the PTE's reference to `src` passes to the request. */
 inline raise(t, s, p, src)
 {
-    if
-    :: mutant(COMMIT_BEFORE_ALLOC) -> PTE(s, p).kind = IO
-    :: else
-    fi;
-    d_step { frame_alloc(f) };
+    d_step {
+        if
+        :: mutant(COMMIT_BEFORE_ALLOC) -> PTE(s, p).kind = IO; PTE(s, p).frame = 0
+        :: else
+        fi;
+        frame_alloc(f)
+    };
     if
     :: f == NO_FRAME -> outcome = ERROR
     :: else ->
@@ -54,7 +56,7 @@ inline raise(t, s, p, src)
         };
         thread_block(t, f);
         d_step {
-            must(inv_2_one_request_one_fill, PTE(s, p).kind != IO);
+            must(inv_2_one_request_one_fill, PTE(s, p).kind != IO || mutant(COMMIT_BEFORE_ALLOC));
             PTE(s, p).kind = IO;
             PTE(s, p).frame = f
         };
@@ -75,32 +77,34 @@ inline join(t, s, p)
     outcome = WAIT
 }
 
-/* Only this space's lock can turn one reference into two, so a count of 1 stays 1 while we hold it. */
+/* Only a holder of this space's lock can turn one reference into two, so a count of 1 stays 1 while we hold it. */
 #define only_ours(f) (frame[f].refs == 1 || mutant(REUSE_IGNORES_REFS))
+inline copy_on_write(t, s, p)
+{
+    source = PTE(s, p).frame;
+    if
+    :: only_ours(source) -> PTE(s, p).kind = RW; outcome = RETRY
+    :: else -> raise(t, s, p, source)
+    fi
+}
 
 inline page_fault(t, s, p, write)
 {
-    lock(s);
-    if
-    :: mutant(KILLED_JOINS_TWICE)
-    :: else -> page_wait_leave(t)
-    fi;
-    if
-    :: vma[s] != MAPPED -> outcome = ERROR
-    :: vma[s] == MAPPED && PTE(s, p).kind == NONE -> raise(t, s, p, NO_FRAME)
-    :: vma[s] == MAPPED && PTE(s, p).kind == IO && mutant(JOIN_FORGOTTEN) -> raise(t, s, p, NO_FRAME)
-    :: vma[s] == MAPPED && PTE(s, p).kind == IO && !mutant(JOIN_FORGOTTEN) -> join(t, s, p)
-    :: vma[s] == MAPPED && PTE(s, p).kind == RW -> outcome = RETRY          /* spurious, or somebody was faster */
-    :: vma[s] == MAPPED && PTE(s, p).kind == RO ->
+    hold {
+        lock(s);
         if
-        :: !write -> outcome = RETRY
-        :: write ->
-            source = PTE(s, p).frame;
-            if
-            :: only_ours(source) -> PTE(s, p).kind = RW; outcome = RETRY
-            :: else -> raise(t, s, p, source)
-            fi
-        fi
-    fi;
-    d_step { f = 0; source = 0; unlock(s); irq_off[t] = 0 }
+        :: mutant(KILLED_JOINS_TWICE)
+        :: else -> page_wait_leave(t)
+        fi;
+        if
+        :: vma[s] != MAPPED -> outcome = ERROR
+        :: vma[s] == MAPPED && PTE(s, p).kind == NONE -> raise(t, s, p, NO_FRAME)
+        :: vma[s] == MAPPED && PTE(s, p).kind == IO && mutant(JOIN_FORGOTTEN) -> raise(t, s, p, NO_FRAME)
+        :: vma[s] == MAPPED && PTE(s, p).kind == IO && !mutant(JOIN_FORGOTTEN) -> join(t, s, p)
+        :: vma[s] == MAPPED && PTE(s, p).kind == RW -> outcome = RETRY          /* spurious, or somebody was faster */
+        :: vma[s] == MAPPED && PTE(s, p).kind == RO && !write -> outcome = RETRY
+        :: vma[s] == MAPPED && PTE(s, p).kind == RO && write -> copy_on_write(t, s, p)
+        fi;
+        d_step { f = 0; source = 0; unlock(s); irq_off[t] = 0 }
+    }
 }

@@ -39,6 +39,16 @@
 #define SPECULATIONS 1  /* how often a CPU caches a translation that nobody has asked for */
 #endif
 
+/*
+ * hold { lock(s); ... unlock(s) } is what C writes as spin_lock(), ..., spin_unlock(). With FINE, each step in it is on its own, as others see it who do not take the lock:
+ * the hardware, a killer, a worker, somebody in another space. Without, it is one step, which makes the larger configurations possible.
+ */
+#ifdef FINE
+#define hold
+#else
+#define hold atomic
+#endif
+
 /* Deliberate mistakes: each must be found. tests/model/mutants says what each is and what it must lead to. */
 #define NO_RECHECK 1
 #define WAKE_BEFORE_PUBLISH 2

@@ -41,30 +41,16 @@ inline wake_waiter()
     }
 }
 
-/* One per lock hold, so that the hold does not grow with the number of waiters (INV-8). Locked at both ends. */
-inline wake_all(me, s)
+/* One waiter per lock hold, so that the hold does not grow with their number (INV-8). Locked. */
+inline wake_one(me)
 {
-    do
-    :: list_empty(me) || mutant(WORKER_FORGETS_ONE) -> break
-    :: !list_empty(me) ->
-        d_step { pop_waiter(me) };
-        wake_waiter();
-        unlock(s);
-        if
-        :: mutant(COMPLETE_UNLOCKED)
-        :: else -> lock(s)
-        fi
-    od;
     if
-    :: mutant(WORKER_FORGETS_ONE) && !list_empty(me) ->      /* wakes the first, and leaves the rest */
+    :: list_empty(me)
+    :: else ->
         d_step { pop_waiter(me) };
-        wake_waiter();
-        d_step {
-            for (t : 0 .. THREADS - 1) { if :: wait_node[t] == ON_WORKER(me) -> wait_node[t] = OFF :: else fi };
-            t = 0
-        }
-    :: else
-    fi
+        wake_waiter()
+    fi;
+    more = !list_empty(me) && !mutant(WORKER_FORGETS_ONE)
 }
 
 /* The new bytes. The two words are two steps. */
@@ -83,8 +69,7 @@ inline fill(f, w)
 
 inline fill_page(f)
 {
-    d_step { must(inv_2_one_request_one_fill, !frame[f].filled); frame[f].filled = 1 };
-    fill(f, 0);
+    atomic { must(inv_2_one_request_one_fill, !frame[f].filled); frame[f].filled = 1; fill(f, 0) };
     fill(f, 1)
 }
 
@@ -92,16 +77,22 @@ inline flush_source(f, s, me)
 {
     if
     :: frame[f].source == NO_FRAME || mutant(NO_FLUSH)
-    :: frame[f].source != NO_FRAME && mutant(FLUSH_UNDER_LOCK) ->
-        lock(s);
+    :: else ->
+        if
+        :: mutant(FLUSH_UNDER_LOCK) -> lock(s)
+        :: else
+        fi;
         tlb_shootdown(s, ASKED_BY_WORKER(me));
-        unlock(s)
-    :: frame[f].source != NO_FRAME && !mutant(NO_FLUSH) && !mutant(FLUSH_UNDER_LOCK) ->
-        tlb_shootdown(s, ASKED_BY_WORKER(me))
+        if
+        :: mutant(FLUSH_UNDER_LOCK) -> unlock(s)
+        :: else
+        fi
     fi
 }
 
 #define still_wanted(f, s, p) (PTE(s, p).kind == IO && PTE(s, p).frame == f)
+
+inline forget_request(f) { frame[f].source = NO_FRAME; frame[f].space = 0; frame[f].page = 0 }
 
 /* Under the space's lock: READY first, for the hardware may use the frame from the moment that the PTE is set. */
 inline publish(f, s, p)
@@ -113,14 +104,14 @@ inline publish(f, s, p)
         frame[f].filled = 0;
         if
         :: mutant(FRAME_TOUCHED_AFTER_PUBLISH)
-        :: else -> frame[f].source = NO_FRAME; frame[f].space = 0; frame[f].page = 0
+        :: else -> forget_request(f)
         fi
     };
     d_step { PTE(s, p).kind = RW; PTE(s, p).frame = f }
 }
 
 /* Waits for a request; the look at the queue and the sleep are one hold of the queue's lock. */
-inline pinit_take(f, me)
+inline pinit_take(me)
 {
 end_idle:
     do
@@ -131,7 +122,9 @@ end_idle:
            :: else -> pinit_queue?f
            fi;
            must(inv_2_one_request_one_fill, frame[f].state == QUEUED);
-           frame[f].state = FILLING
+           frame[f].state = FILLING;
+           s = frame[f].space;
+           p = frame[f].page
        };
        break
     :: d_step { !worker_asleep[me] && empty(pinit_queue) && !mutant(WORKER_SLEEP_RACE) -> worker_asleep[me] = 1 }
@@ -139,59 +132,66 @@ end_idle:
     od
 }
 
+/* pinit_serve(): after the hold that publishes, the frame may be somebody else's; what is needed of it has been noted. */
 proctype pinitd(byte me)
 {
-    byte f, t;
-    bit s, p, dropped;
-    byte source;
+    byte f, t, source;
+    bit s, p, dropped, more;
 
     do
-    :: pinit_take(f, me);
-       atomic { s = frame[f].space; p = frame[f].page };
-
+    :: pinit_take(me);
        if
-       :: mutant(COPY_BEFORE_FLUSH) -> fill_page(f); flush_source(f, s, me)
        :: mutant(PUBLISH_BEFORE_FILL) -> flush_source(f, s, me)
+       :: mutant(COPY_BEFORE_FLUSH) -> fill_page(f); flush_source(f, s, me)
        :: else -> flush_source(f, s, me); fill_page(f)
        fi;
 
        if
-       :: mutant(COMPLETE_UNLOCKED)
-       :: else -> lock(s)
-       fi;
-       if
-       :: mutant(WAKE_BEFORE_PUBLISH) -> d_step { detach_waiters(me, f) }; wake_all(me, s)
+       :: mutant(WAKE_BEFORE_PUBLISH) ->
+           hold { lock(s); d_step { detach_waiters(me, f) }; wake_one(me); unlock(s) }
        :: else
        fi;
-       source = frame[f].source;
-       if
-       :: still_wanted(f, s, p) || mutant(NO_RECHECK) -> publish(f, s, p)
-       :: else -> frame[f].state = OWNED; dropped = 1
-       fi;
-       if
-       :: mutant(FRAME_FREED_BEFORE_WAITERS) && dropped -> d_step { frame_free(f) }; dropped = 0
-       :: else
-       fi;
-       if
-       :: mutant(WAKE_BEFORE_PUBLISH)
-       :: else -> d_step { detach_waiters(me, f) }; wake_all(me, s)
-       fi;
-       unlock(s);
+       hold {
+           if
+           :: mutant(COMPLETE_UNLOCKED)
+           :: else -> lock(s)
+           fi;
+           source = frame[f].source;
+           if
+           :: still_wanted(f, s, p) || mutant(NO_RECHECK) -> publish(f, s, p)
+           :: else -> frame[f].state = OWNED; dropped = 1
+           fi;
+           if
+           :: mutant(FRAME_FREED_BEFORE_WAITERS) && dropped -> d_step { frame_free(f) }; dropped = 0
+           :: else
+           fi;
+           if
+           :: mutant(WAKE_BEFORE_PUBLISH)
+           :: else -> d_step { detach_waiters(me, f) }; wake_one(me)
+           fi;
+           unlock(s)
+       };
+       do
+       :: more -> hold { lock(s); wake_one(me); unlock(s) }
+       :: !more -> break
+       od;
 
        if
        :: mutant(PUBLISH_BEFORE_FILL) -> frame[f].word[0] = ZEROED; frame[f].word[1] = ZEROED
+       :: mutant(FRAME_TOUCHED_AFTER_PUBLISH) && !dropped -> forget_request(f)
        :: else
        fi;
-       if
-       :: dropped -> d_step { frame_free(f) }
-       :: !dropped && mutant(FRAME_TOUCHED_AFTER_PUBLISH) -> d_step { frame[f].source = NO_FRAME; frame[f].space = 0; frame[f].page = 0 }
-       :: else                          /* published: it may be somebody else's by now, we may not even look */
-       fi;
-       if
-       :: source != NO_FRAME && !mutant(SOURCE_DROPPED_EARLY) && !mutant(SOURCE_KEPT) -> d_step { frame_put(source) }
-       :: else
-       fi;
-       space_put(s);                    /* last: with it the lock may go */
-       d_step { f = 0; s = 0; p = 0; dropped = 0; source = 0 }
+       atomic {
+           if
+           :: dropped -> frame_free(f)
+           :: else
+           fi;
+           if
+           :: source != NO_FRAME && !mutant(SOURCE_DROPPED_EARLY) && !mutant(SOURCE_KEPT) -> frame_put(source)
+           :: else
+           fi;
+           space_put(s);                    /* last: with it the lock may go */
+           f = 0; s = 0; p = 0; dropped = 0; source = 0
+       }
     od
 }

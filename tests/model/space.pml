@@ -2,47 +2,46 @@
  * mm/vm.c and the end of threads: how mappings and spaces go away.
  */
 
+/* What the entry named goes on our list. An io entry's frame is its worker's (INV-3). Locked. */
+inline clear_entry(s, p)
+{
+    d_step {
+        gone[p] = NO_FRAME;
+        if
+        :: PTE(s, p).kind == IO ->
+            if
+            :: mutant(UNMAP_FREES_IO) -> gone[p] = PTE(s, p).frame; frame_free(gone[p]); gone[p] = NO_FRAME
+            :: else
+            fi;
+            if
+            :: frame[PTE(s, p).frame].source != NO_FRAME && !mutant(UNMAP_IO_NO_FLUSH) -> need_flush = 1
+            :: else
+            fi
+        :: present(PTE(s, p)) -> gone[p] = PTE(s, p).frame; need_flush = 1
+        :: else
+        fi;
+        must(inv_10_gone_stays_gone, vma[s] != GONE || PTE(s, p).kind == NONE);
+        PTE(s, p).kind = NONE;
+        PTE(s, p).frame = 0;
+        if
+        :: mutant(FREE_BEFORE_SHOOTDOWN) && gone[p] != NO_FRAME -> frame_put(gone[p]); gone[p] = NO_FRAME
+        :: else
+        fi
+    }
+}
+
 /*
  * vm_unmap() of all pages of the space. Nobody can map there again, nor use a frame again, before every CPU has dropped what
  * it knows. An io entry needs the flush too when its page was copy-on-write: the CPUs may still know the source.
  */
 inline vm_unmap(s, me)
 {
-    lock(s);
-    if
-    :: vma[s] == MAPPED -> vma[s] = DYING
-    :: else
-    fi;
-    unlock(s);
+    hold { lock(s); if :: vma[s] == MAPPED -> vma[s] = DYING :: else fi; unlock(s) };
     for (p : 0 .. PAGES - 1) {
-        lock(s);
-        d_step {
-            gone[p] = NO_FRAME;
-            if
-            :: PTE(s, p).kind == IO ->
-                if
-                :: mutant(UNMAP_FREES_IO) -> gone[p] = PTE(s, p).frame; frame_free(gone[p]); gone[p] = NO_FRAME
-                :: else
-                fi;
-                if
-                :: frame[PTE(s, p).frame].source != NO_FRAME && !mutant(UNMAP_IO_NO_FLUSH) -> need_flush = 1
-                :: else
-                fi
-            :: present(PTE(s, p)) -> gone[p] = PTE(s, p).frame; need_flush = 1
-            :: else
-            fi;
-            must(inv_10_gone_stays_gone, vma[s] != GONE || PTE(s, p).kind == NONE);
-            PTE(s, p).kind = NONE;
-            PTE(s, p).frame = 0
-        };
-        if
-        :: mutant(FREE_BEFORE_SHOOTDOWN) && gone[p] != NO_FRAME -> d_step { frame_put(gone[p]); gone[p] = NO_FRAME }
-        :: else
-        fi;
-        unlock(s)
+        hold { lock(s); clear_entry(s, p); unlock(s) }
     };
     if
-    :: mutant(VMA_REMOVED_BEFORE_FLUSH) -> lock(s); vma[s] = GONE; unlock(s)
+    :: mutant(VMA_REMOVED_BEFORE_FLUSH) -> hold { lock(s); vma[s] = GONE; unlock(s) }
     :: else
     fi;
     if
@@ -60,8 +59,7 @@ inline vm_unmap(s, me)
         };
         p = 0
     };
-    lock(s);
-    d_step { vma[s] = GONE; unlock(s) }
+    hold { lock(s); vma[s] = GONE; unlock(s) }
 }
 
 /* A thread leaves its space; with the last one goes the contents. No CPU has the space loaded by then. */
@@ -79,8 +77,8 @@ inline thread_end(me, s)
 {
     if
     :: mutant(KILLED_STAYS_LINKED)
-    :: else -> lock(s); d_step { page_wait_leave(me); unlock(s) }
+    :: else -> hold { lock(s); page_wait_leave(me); unlock(s) }
     fi;
-    d_step { state[me] = DEAD; tlb_drop(me) };
+    d_step { state[me] = DEAD; left = 0; tlb_drop(me) };
     leave_space(s, ASKED_BY_THREAD(me))
 }

@@ -36,32 +36,32 @@ proctype user(byte me; byte s; byte left)
 
     do
     :: left == 0 || killed[me] -> break
-    :: left > 0 && !killed[me] ->
-        left--;
-        if :: write = 0 :: write = 1 fi;
-        if :: p = 0 :: PAGES > 1 -> p = 1 fi;
-        do
-        :: d_step { tlb_allows(me, p, write) -> user_access(me, s, p, write, w) }; break
-        :: d_step { tlb_missing(me, p) && present(PTE(s, p)) -> tlb_load(me, s, p) }
-        :: d_step {
-               (tlb_missing(me, p) && !present(PTE(s, p))) || (TLB(me, p).kind == RO && write) ->
-               irq_off[me] = 1;
-               TLB(me, p).kind = NONE; TLB(me, p).frame = 0     /* a fault drops it: SDM vol. 3, 4.10.4.1 */
-           };
-           page_fault(me, s, p, write);
-           if
-           :: outcome == ERROR -> left = 0; break
-           :: outcome == RETRY
-           :: outcome == WAIT ->
-               d_step { state[me] == RUNNABLE -> state[me] = RUNNING };
-               if
-               :: killed[me] -> break       /* on the way out to user mode */
-               :: true                      /* a copy inside the kernel first runs the instruction again */
-               fi
-           fi
-        od;
-        atomic { outcome = 0; write = 0; p = 0 }
+    :: atomic {
+           left > 0 && !killed[me] ->
+           left--;
+           if :: write = 0 :: write = 1 fi;
+           if :: p = 0 :: PAGES > 1 -> p = 1 fi
+       };
+       do
+       :: d_step { tlb_allows(me, p, write) -> user_access(me, s, p, write, w) }; break
+       :: d_step { tlb_missing(me, p) && present(PTE(s, p)) -> tlb_load(me, s, p) }
+       :: d_step {
+              (tlb_missing(me, p) && !present(PTE(s, p))) || (TLB(me, p).kind == RO && write) ->
+              irq_off[me] = 1;
+              TLB(me, p).kind = NONE; TLB(me, p).frame = 0      /* a fault drops it: SDM vol. 3, 4.10.4.1 */
+          };
+          page_fault(me, s, p, write);
+          if
+          :: outcome == ERROR -> left = 0; break
+          :: outcome == RETRY
+          :: atomic { outcome == WAIT && state[me] == RUNNABLE -> state[me] = RUNNING };
+             if
+             :: killed[me] -> break         /* on the way out to user mode */
+             :: true                        /* a copy inside the kernel runs its instruction again first */
+             fi
+          fi
+       od;
+       atomic { outcome = 0; write = 0; p = 0 }
     od;
-    left = 0;
     thread_end(me, s)
 }

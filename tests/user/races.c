@@ -59,10 +59,11 @@ static const char *unmap_under_touch(void)
 
 static const char *unmap_io(void)
 {
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    struct test_rounds rounds = {.most = ROUNDS};
+    while (test_again(&rounds)) {
         status_t status = test_wait(test_fork(unmap_under_touch));
         if (status != 0 && status != PRIMER_STATUS_FAULT)
-            return test_fail("round %u ended with %ld", i, status);
+            return test_fail("round %u ended with %ld", rounds.done, status);
     }
     return NULL;
 }
@@ -87,10 +88,11 @@ static const char *remap_io(void)
     struct primer_thread threads[2];
     for (unsigned i = 0; i < ARRAY_SIZE(threads); i++)
         test_thread(&threads[i], read_words, NULL, 0);
-    for (unsigned i = 0; i < 10 * ROUNDS; i++) {
+    struct test_rounds rounds = {.most = 10 * ROUNDS};
+    while (test_again(&rounds)) {
         test_unmap(area, PAGES * PAGE);
         map_at(area, RW);
-        if (i % 3 == 0)
+        if (rounds.done % 3 == 0)
             continue;                       /* the readers' requests only */
         CHECK(is_filled(area + PAGE, 0));
         memset(area + PAGE, 0x77, PAGE);
@@ -165,14 +167,16 @@ static const char *fork_round(bool copy)
 
 static const char *fork_io_zero(void)
 {
-    for (unsigned i = 0; i < ROUNDS / 2; i++)
+    struct test_rounds rounds = {.most = ROUNDS / 2};
+    while (test_again(&rounds))
         CHECK_CASE(fork_round(false));
     return NULL;
 }
 
 static const char *fork_io_copy(void)
 {
-    for (unsigned i = 0; i < ROUNDS / 4; i++)
+    struct test_rounds rounds = {.most = ROUNDS / 4};
+    while (test_again(&rounds))
         CHECK_CASE(fork_round(true));
     return NULL;
 }
@@ -191,14 +195,15 @@ static void write_checked(void *unused)
 static const char *protect_io(void)
 {
     struct primer_thread thread;
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    struct test_rounds rounds = {.most = ROUNDS};
+    while (test_again(&rounds)) {
         area = test_map(PAGES * PAGE);
         atomic_store(&stop, 0);
         test_thread(&thread, write_checked, NULL, 0);
         static const unsigned prots[] = {R, RW, 0, RW, R};
         for (unsigned j = 0; j < ARRAY_SIZE(prots); j++) {
             CHECK_STATUS(primer_vm_protect(PRIMER_SELF, (vaddr_t)area, PAGES * PAGE, prots[j]), 0);
-            if (i & 1)
+            if (rounds.done & 1)
                 primer_yield();
         }
         for (unsigned j = 0; j < PAGES; j++)
@@ -246,7 +251,8 @@ static void copy_for_ever(void *unused)
 static const char *kill_threads(void (*function)(void *))
 {
     uint64_t random = 0x1234567;
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    struct test_rounds rounds = {.most = ROUNDS};
+    while (test_again(&rounds)) {
         struct primer_thread threads[3];
         atomic_store(&ready, 0);
         for (unsigned j = 0; j < ARRAY_SIZE(threads); j++)
@@ -279,7 +285,8 @@ static const char *busy_task(void)
 static const char *kill_task_on_page(void)
 {
     uint64_t random = 0x7654321;
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    struct test_rounds rounds = {.most = ROUNDS};
+    while (test_again(&rounds)) {
         uint64_t task = test_fork(busy_task);
         primer_sleep(test_random(&random) % 3000 * NS_PER_US);
         CHECK_STATUS(primer_kill(task), 0);
@@ -299,7 +306,8 @@ static void join_page(void *number)
 
 static const char *kill_some_that_join(void)
 {
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    struct test_rounds rounds = {.most = ROUNDS};
+    while (test_again(&rounds)) {
         struct primer_thread threads[6];
         area = test_map(PAGES * PAGE);
         atomic_store(&go, 0);
@@ -343,7 +351,8 @@ static const char *end_while_pending(void)
 
 static const char *end_pending(void)
 {
-    for (unsigned i = 0; i < ROUNDS; i++)
+    struct test_rounds rounds = {.most = ROUNDS};
+    while (test_again(&rounds))
         CHECK_STATUS(test_wait(test_fork(end_while_pending)), 7);
     return NULL;
 }
@@ -351,13 +360,14 @@ static const char *end_pending(void)
 /* One thread kills itself out of a page wait, and it is the last: the request outlives its address space. */
 static const char *end_kill_last(void)
 {
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    struct test_rounds rounds = {.most = ROUNDS};
+    while (test_again(&rounds)) {
         uint64_t task = test_fork(end_while_pending);
         primer_yield();
         primer_kill(task);
         status_t status = test_wait(task);
         if (status != PRIMER_STATUS_KILLED && status != 7)
-            return test_fail("round %u ended with %ld", i, status);
+            return test_fail("round %u ended with %ld", rounds.done, status);
     }
     return NULL;
 }

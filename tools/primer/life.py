@@ -33,7 +33,7 @@ class Request:
 
     @property
     def worker(self):
-        first = self.at.get("TAKE") or self.at.get("FILL_BEGIN")
+        first = self.at.get("TAKE") or self.at.get("FLUSH") or self.at.get("FILL_BEGIN")
         return first.thread if first else None
 
     @property

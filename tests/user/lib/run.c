@@ -86,6 +86,14 @@ void test_unmap(void *address, uint64_t len)
     primer_must(primer_vm_unmap(PRIMER_SELF, (vaddr_t)address, len), "unmapping");
 }
 
+bool test_again(struct test_rounds *rounds)
+{
+    uint64_t now = primer_clock();
+    if (rounds->done == 0)
+        rounds->end = now + 2 * NS_PER_S;
+    return rounds->done++ < min_u64(rounds->most, now < rounds->end ? rounds->most : 3);
+}
+
 uint64_t test_random(uint64_t *state)
 {
     *state ^= *state >> 12;

@@ -93,6 +93,12 @@ unsigned test_cpus(void);
 void *test_map(uint64_t len);
 void test_unmap(void *address, uint64_t len);
 static inline void test_touch(void *address) { *(volatile uint8_t *)address = *(volatile uint8_t *)address; }
+/*
+ * For loops that make a race likely, on slow machines too: at most `most` rounds, and no more after two seconds, but at
+ * least three. All-zero otherwise: `struct test_rounds rounds = {.most = 40}; while (test_again(&rounds))`.
+ */
+struct test_rounds { unsigned most, done; uint64_t end; };
+bool test_again(struct test_rounds *rounds);
 /* The next of a sequence that `state` (not 0) begins: xorshift64*, by Marsaglia and Vigna. */
 uint64_t test_random(uint64_t *state);
 
