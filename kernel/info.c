@@ -50,7 +50,7 @@ static status_t info_cpu(uint64_t index, struct primer_info_cpu *out)
         return E_NOT_FOUND;
     unsigned cpu = (unsigned)index;
     struct sched_counts sched = sched_counts(cpu);
-    struct pinit_counts pinit = pinit_counts_of(cpu);
+    struct pinit_counts pinit = pinit_counts[cpu];
     *out = (struct primer_info_cpu){
         .idle_ns = tsc_to_ns(sched.idle_ticks),
         .switches = sched.switches,

@@ -28,13 +28,20 @@ enum lock_rank {
     RANK_CONSOLE = 90,      /* the log: anyone may print, whatever he holds */
 };
 
+/*
+ * A ticket lock in one word: the low half is the ticket being served, the high half the next to be drawn. Drawing one is an atomic add to the high half;
+ * giving the lock back is the holder's plain add to the low half, which nobody else writes.
+ */
 struct spinlock {
-    _Atomic uint16_t next;          /* the ticket that the next comer draws */
-    _Atomic uint16_t serving;       /* the ticket that has the lock */
+    union {
+        _Atomic uint32_t tickets;
+        _Atomic uint16_t serving;
+    };
     uint16_t rank;
     const char *name;
-    struct cpu *_Atomic holder;     /* for assertions and panic reports */
 };
+
+#define TICKET (1u << 16)
 
 #define SPINLOCK(lock_name, lock_rank) {.rank = (lock_rank), .name = (lock_name)}
 
@@ -43,10 +50,14 @@ static inline void spin_init(struct spinlock *lock, const char *name, enum lock_
     *lock = (struct spinlock)SPINLOCK(name, rank);
 }
 
-/* Whether the calling CPU holds the lock. */
+/* Whether the calling CPU holds the lock. For assertions. */
 static inline bool spin_held(const struct spinlock *lock)
 {
-    return atomic_load_explicit(&lock->holder, memory_order_relaxed) == this_cpu();
+    const struct cpu *cpu = this_cpu();
+    for (unsigned i = cpu->nheld; i > 0; i--)
+        if (cpu->held[i - 1] == lock)
+            return true;
+    return false;
 }
 
 /* Panics with both names if taking `lock` now is out of order (kernel/lock.c). Interrupts off. */
@@ -56,32 +67,42 @@ void lock_check_order(const struct cpu *cpu, const struct spinlock *lock);
 void irqoff_begin(void);
 void irqoff_end(void);
 
+/* Notes the lock as held; interrupts have just been turned off, `flags` says what they were. */
+static inline void lock_push(struct cpu *cpu, struct spinlock *lock, uint64_t flags)
+{
+    unsigned nheld = cpu->nheld;
+    if (nheld == 0) {
+        cpu->irq_flags = flags;
+        if (DEBUG && (flags & RFLAGS_IF))
+            irqoff_begin();
+    }
+    cpu->held[nheld] = lock;
+    cpu->nheld = nheld + 1;
+}
+
 static inline void spin_lock(struct spinlock *lock)
 {
     uint64_t flags = irq_save();
     struct cpu *cpu = this_cpu();
     if (DEBUG)
         lock_check_order(cpu, lock);
-    if (cpu->nheld == 0) {
-        cpu->irq_flags = flags;
-        if (DEBUG && (flags & RFLAGS_IF))
-            irqoff_begin();
-    }
-    cpu->held[cpu->nheld++] = lock;
-    uint16_t ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
-    while (atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket)
+    lock_push(cpu, lock, flags);
+    uint32_t drawn = atomic_fetch_add_explicit(&lock->tickets, TICKET, memory_order_acquire);
+    if (likely((drawn >> 16) == (drawn & 0xffff)))
+        return;
+    while (atomic_load_explicit(&lock->serving, memory_order_acquire) != drawn >> 16)
         cpu_relax();
-    atomic_store_explicit(&lock->holder, cpu, memory_order_relaxed);
 }
 
 static inline void spin_unlock(struct spinlock *lock)
 {
     struct cpu *cpu = this_cpu();
-    assert(cpu->nheld > 0 && cpu->held[cpu->nheld - 1] == lock);
-    atomic_store_explicit(&lock->holder, NULL, memory_order_relaxed);
-    uint16_t ticket = atomic_load_explicit(&lock->serving, memory_order_relaxed);
-    atomic_store_explicit(&lock->serving, (uint16_t)(ticket + 1), memory_order_release);
-    if (--cpu->nheld == 0 && (cpu->irq_flags & RFLAGS_IF)) {
+    unsigned nheld = cpu->nheld - 1;
+    debug_assert(nheld < CPU_MAX_HELD && cpu->held[nheld] == lock);
+    uint16_t served = atomic_load_explicit(&lock->serving, memory_order_relaxed);
+    atomic_store_explicit(&lock->serving, (uint16_t)(served + 1), memory_order_release);
+    cpu->nheld = nheld;
+    if (nheld == 0 && (cpu->irq_flags & RFLAGS_IF)) {
         if (DEBUG)
             irqoff_end();
         irq_enable();
@@ -92,25 +113,16 @@ static inline void spin_unlock(struct spinlock *lock)
 static inline MUST_CHECK bool spin_trylock(struct spinlock *lock)
 {
     uint64_t flags = irq_save();
-    struct cpu *cpu = this_cpu();
-    uint16_t ticket = atomic_load_explicit(&lock->serving, memory_order_relaxed);
-    uint16_t next = ticket;
-    if (!atomic_compare_exchange_strong_explicit(&lock->next, &next, (uint16_t)(ticket + 1),
-                                                 memory_order_acquire, memory_order_relaxed)) {
+    uint32_t seen = atomic_load_explicit(&lock->tickets, memory_order_relaxed);
+    if ((seen >> 16) != (seen & 0xffff)
+        || !atomic_compare_exchange_strong_explicit(&lock->tickets, &seen, seen + TICKET, memory_order_acquire,
+                                                    memory_order_relaxed)) {
         irq_restore(flags);
         return false;
     }
-    if (cpu->nheld == 0) {
-        cpu->irq_flags = flags;
-        if (DEBUG && (flags & RFLAGS_IF))
-            irqoff_begin();
-    }
-    cpu->held[cpu->nheld++] = lock;
-    atomic_store_explicit(&lock->holder, cpu, memory_order_relaxed);
+    lock_push(this_cpu(), lock, flags);
     return true;
 }
 
-/* May the caller sleep, or touch user memory? */
-static inline bool may_sleep(void) { return irqs_on(); }
 
 #endif

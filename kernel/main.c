@@ -44,9 +44,9 @@ void kernel_main(void)
     trace_early_init();
     cpu_features_init();
     cpu_init(0);                                    /* exceptions are reported */
-    options_parse(boot_info.cmdline);
     mmu_boot_init(&boot_info);                      /* the kernel's own page tables; all RAM is reachable */
     console_screen_init(&boot_info);
+    options_parse(boot_info.cmdline);               /* now that a framebuffer can show what is wrong with them */
     irq_init(&boot_info);                           /* how many CPUs there are, and how they are reached */
     trace_init(irq_cpu_limit(options.max_cpus), options.trace_events);
     frame_init(&boot_info);                         /* frames can be allocated */

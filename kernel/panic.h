@@ -25,6 +25,13 @@ NORETURN PRINTF(2, 3) void panic_trap(const struct trap_frame *frame, const char
  */
 NORETURN PRINTF(1, 2) void boot_fail(const char *format, ...);
 
+/* For what is checked on hot paths: only in debug builds, which all tests run. */
+#define debug_assert(condition)                                                         \
+    do {                                                                                \
+        if (DEBUG)                                                                      \
+            assert(condition);                                                          \
+    } while (0)
+
 #define assert(condition)                                                               \
     do {                                                                                \
         if (unlikely(!(condition)))                                                     \

@@ -131,7 +131,7 @@ status_t thread_create_user(struct task *task, vaddr_t entry, vaddr_t stack, uin
 bool thread_block(enum wait_reason reason, void *object, struct list_node *queue)
 {
     struct thread *self = thread_current();
-    assert(!irqs_on() && !list_linked(&self->wait_node));
+    debug_assert(!irqs_on() && !list_linked(&self->wait_node));
     self->wait = reason;
     self->wait_object = object;
     if (queue)

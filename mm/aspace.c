@@ -43,11 +43,11 @@ void aspace_put(struct aspace *space)
  */
 void aspace_empty(struct aspace *space)
 {
+    spin_lock(&space->lock);
+    atomic_store_explicit(&space->dying, true, memory_order_relaxed);   /* before the ranges go: others may have a handle of the task */
+    spin_unlock(&space->lock);
     status_t status = vm_unmap(space, USER_MIN, USER_MAX - USER_MIN);
     assert(status == 0);        /* whole ranges only: nothing to split, so no memory needed */
-    spin_lock(&space->lock);
-    atomic_store_explicit(&space->dying, true, memory_order_relaxed);
-    spin_unlock(&space->lock);
     tlb_shootdown(space);
 
     spin_lock(&space->lock);

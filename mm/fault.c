@@ -110,7 +110,7 @@ static enum fault_result map_archive_page(struct aspace *space, const struct vma
 
 enum fault_result fault_resolve_locked(struct aspace *space, vaddr_t address, unsigned access, struct frame **out)
 {
-    assert(spin_held(&space->lock));
+    debug_assert(spin_held(&space->lock));
     struct vma *vma = vma_find(&space->vmas, address);
     if (!vma || vma->dying)
         return FAULT_BAD_ADDRESS;

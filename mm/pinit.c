@@ -24,7 +24,7 @@ void pinit_queue_init(struct pinit_queue *q, struct thread *worker)
 
 void pinit_prepare(struct frame *frame, struct aspace *space, vaddr_t page, struct frame *source)
 {
-    assert(spin_held(&space->lock) && frame->state == FRAME_OWNED);
+    debug_assert(spin_held(&space->lock) && frame->state == FRAME_OWNED);
     aspace_get(space);
     list_init(&frame->init.waiters);
     frame->init.space = space;
@@ -33,7 +33,7 @@ void pinit_prepare(struct frame *frame, struct aspace *space, vaddr_t page, stru
     frame->state = FRAME_FILLING;       /* until it is queued: with pinit=inline it never is */
 }
 
-static void trace_request(enum primer_event_kind kind, unsigned flags, const struct frame *frame)
+void pinit_trace(enum primer_event_kind kind, unsigned flags, const struct frame *frame)
 {
     struct thread *self = thread_current();
     struct frame *source = frame->init.source;
@@ -45,7 +45,7 @@ void pinit_submit(struct frame *frame, unsigned prio)
 {
     struct pinit_queue *q = &queues[this_cpu()->id];
     spin_lock(&q->lock);
-    assert(frame->state == FRAME_FILLING);
+    debug_assert(frame->state == FRAME_FILLING);
     frame->state = FRAME_QUEUED;
     frame->cpu = (uint8_t)this_cpu()->id;
     frame->prio = (uint8_t)prio;
@@ -53,7 +53,7 @@ void pinit_submit(struct frame *frame, unsigned prio)
         prio_queue_push_front(&q->requests, prio, &frame->link);
     else
         prio_queue_push(&q->requests, prio, &frame->link);
-    trace_request(PRIMER_EVENT_QUEUED, prio, frame);
+    pinit_trace(PRIMER_EVENT_QUEUED, prio, frame);
     if (q->worker_idle ? prio != q->worker->prio : prio > q->worker->prio)
         sched_set_prio(q->worker, prio);
     if (q->worker_idle) {
@@ -65,7 +65,7 @@ void pinit_submit(struct frame *frame, unsigned prio)
 
 void pinit_raise(struct frame *frame, unsigned prio)
 {
-    assert(spin_held(&frame->init.space->lock));
+    debug_assert(spin_held(&frame->init.space->lock));
     struct pinit_queue *q = &queues[frame->cpu];
     spin_lock(&q->lock);
     if (frame->state == FRAME_QUEUED && prio > frame->prio) {
@@ -94,16 +94,16 @@ struct frame *pinit_take(struct pinit_queue *q)
         struct list_node *node = prio_queue_pop(&q->requests);
         if (node) {
             struct frame *frame = list_entry(node, struct frame, link);
-            assert(frame->state == FRAME_QUEUED);
+            debug_assert(frame->state == FRAME_QUEUED);
             frame->state = FRAME_FILLING;
             set_worker_prio(q, frame->prio);
             spin_unlock(&q->lock);
-            trace_request(PRIMER_EVENT_TAKE, 0, frame);
+            pinit_trace(PRIMER_EVENT_TAKE, 0, frame);
             return frame;
         }
         q->worker_idle = true;
         bool blocked = thread_block(WAIT_WORK, q, NULL);
-        assert(blocked);            /* nobody kills a worker */
+        debug_assert(blocked);           /* nobody kills a worker */
         spin_unlock(&q->lock);
         kernel_yield();
     }

