@@ -183,7 +183,7 @@ struct primer_event {
     X(4,  QUEUED,     "request enqueued; flags: priority; other: source frame or 0")                                    \
     X(5,  JOIN,       "page already io: thread joins the frame's waiters")                                              \
     X(6,  SLEEP,      "thread blocked on the frame")                                                                    \
-    X(7,  IRET,       "return from the page-fault interrupt; thread: the one interrupted; other: the one resumed")      \
+    X(7,  IRET,       "return from the page-fault interrupt: a switch from thread to other")                               \
     X(8,  TAKE,       "worker takes the request; thread: the worker; other: source frame or 0")                         \
     X(9,  FLUSH,      "other CPUs have dropped the page's old translation; thread: the worker")                         \
     X(10, FILL_BEGIN, "thread: the worker; other: source frame or 0")                                                   \
@@ -191,10 +191,10 @@ struct primer_event {
     X(12, PUBLISH,    "PTE set to normal; thread: the worker")                                                          \
     X(13, DROP,       "page was unmapped meanwhile: frame freed, nothing published")                                    \
     X(14, WAKE,       "thread made runnable; other: the waker")                                                         \
-    X(15, RESUME,     "thread back on a CPU after a page wait")                                                         \
+    X(15, RESUME,     "after a page wait: a switch from other to thread")                                                  \
     X(16, REUSE,      "copy-on-write page nobody else has: made writable without a copy")                               \
     X(17, LEAVE,      "killed thread leaves the frame's waiters")                                                       \
-    X(18, SWITCH,     "thread: next; other: previous")                                                                  \
+    X(18, SWITCH,     "any other switch, from other to thread")                                                            \
     X(19, INTERRUPT,  "flags: vector")                                                                                  \
     X(20, UNMAP,      "page's mapping removed; frame: what it named; flags: 1 if it was io")                             \
     X(21, CLONE,      "page shared copy-on-write with a task that thread is making; see the TASK_NEW that follows")     \

@@ -22,20 +22,29 @@ static void charge_time(struct thread *thread, uint64_t now)
         atomic_fetch_add_explicit(thread->charge, ticks, memory_order_relaxed);
 }
 
+void thread_charge_to(_Atomic uint64_t *charge)
+{
+    uint64_t flags = irq_save();
+    struct thread *self = thread_current();
+    charge_time(self, rdtsc());
+    self->charge = charge;
+    irq_restore(flags);
+}
+
 /*
  * Makes `next` the current thread. The FPU is saved whenever a user thread leaves, so that any CPU can take it on, but it is loaded
  * only if the registers hold somebody else's: a worker that fills a page and hands back does not touch them.
  */
 static void switch_to(struct cpu *cpu, struct thread *self, struct thread *next, uint64_t now)
 {
-    trace(PRIMER_EVENT_SWITCH, next->prio, 0, next->object.id, 0, 0, self->object.id);
     charge_time(self, now);
     if (self->space)
         fpu_save(self->fpu);
     cpu->left = self;
     cpu->current = next;
     if (next->space) {
-        aspace_load(next->space);
+        if (atomic_load_explicit(&cpu->aspace, memory_order_relaxed) != next->space)
+            aspace_load(next->space);
         cpu_set_kernel_stack(next->frame_base);
         cpu_set_user_tls(next->tls);
         if (cpu->fpu_owner != next || next->fpu_cpu != cpu->id) {
@@ -45,6 +54,19 @@ static void switch_to(struct cpu *cpu, struct thread *self, struct thread *next,
         }
     } else if (next == cpu->idle) {
         aspace_load(NULL);      /* an idle CPU is not asked to flush */
+    }
+}
+
+/* One event for each change of threads: what it means in the life of a page, if it does. */
+static void trace_switch(struct thread *self, struct thread *next, const struct trap_frame *entered)
+{
+    if (self->page_wait && entered->vector == VECTOR_PAGE_FAULT)
+        trace(PRIMER_EVENT_IRET, next->prio, 0, self->object.id, self->task_id, 0, next->object.id);
+    else if (!next->page_wait && next != self)
+        trace(PRIMER_EVENT_SWITCH, next->prio, 0, next->object.id, next->task_id, 0, self->object.id);
+    if (next->page_wait) {
+        next->page_wait = false;
+        trace(PRIMER_EVENT_RESUME, next->prio, 0, next->object.id, next->task_id, 0, self->object.id);
     }
 }
 
@@ -68,13 +90,8 @@ struct trap_frame *kernel_exit(struct trap_frame *frame)
         next = sched_pick(self, now);
         if (next != self)
             switch_to(cpu, self, next, now);
-        if (self->page_wait && frame->vector == VECTOR_PAGE_FAULT)
-            trace(PRIMER_EVENT_IRET, 0, 0, self->object.id, self->task_id, 0, next->object.id);
+        trace_switch(self, next, frame);
         frame = next->frame;
-    }
-    if (unlikely(next->page_wait)) {
-        next->page_wait = false;
-        trace(PRIMER_EVENT_RESUME, 0, 0, next->object.id, next->task_id, 0, 0);
     }
     /* A killed thread does not see user mode again. One that was off its CPU has an empty stack but for the frame it will not need. */
     if (unlikely(atomic_load_explicit(&next->killed, memory_order_relaxed)) && trap_from_user(frame)) {

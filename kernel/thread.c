@@ -131,6 +131,9 @@ status_t thread_create_user(struct task *task, vaddr_t entry, vaddr_t stack, uin
 bool thread_block(enum wait_reason reason, void *object, struct list_node *queue)
 {
     struct thread *self = thread_current();
+    /* A kill takes a thread out of its sleep, but not off the list of a page (INV-12): it may still be on one, and sleeps no more. */
+    if (unlikely(atomic_load_explicit(&self->killed, memory_order_relaxed)))
+        return false;
     debug_assert(!irqs_on() && !list_linked(&self->wait_node));
     self->wait = reason;
     self->wait_object = object;
@@ -180,6 +183,17 @@ void thread_end(void)
     struct task *task = self->task;
     page_wait_leave();
 
+    /*
+     * From here on a kernel thread, which no switch connects with the space any more. Before we are off the task's list: once the last one
+     * is, the space is taken apart, and one of us who is preempted now must not load it again.
+     */
+    thread_charge_to(NULL);
+    irq_disable();
+    aspace_load(NULL);
+    self->space = NULL;
+    self->task = NULL;
+    irq_enable();
+
     spin_lock(&task->lock);
     list_remove(&self->task_node);
     bool last = --task->thread_count == 0;
@@ -195,14 +209,6 @@ void thread_end(void)
     account_uncharge(account, RES_THREADS, 1);
     account_put(account);
     object_end(&self->object, 0);
-
-    /* From here on a kernel thread, which no switch connects with the space or the task any more. */
-    irq_disable();
-    aspace_load(NULL);
-    self->space = NULL;
-    self->charge = NULL;
-    self->task = NULL;
-    irq_enable();
     if (last)
         task_end(task);
     object_put(&task->object);

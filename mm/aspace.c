@@ -2,6 +2,7 @@
 #include "mm/aspace.h"
 #include "kernel/account.h"
 #include "kernel/thread.h"
+#include "mm/zap.h"
 
 struct aspace *aspace_create(struct account *account, status_t *error)
 {
@@ -39,7 +40,8 @@ void aspace_put(struct aspace *space)
 
 /*
  * Worker threads and idle CPUs may still have the space loaded, although none of its threads runs; they are told to leave before the
- * root of the tables goes. Requests under way find no entry and free their frames themselves (INV-10).
+ * root of the tables goes. Requests under way find no entry and free their frames themselves (INV-10). Another task that has a handle
+ * may just be unmapping here: its range is dying and stays its own, but the pages go now, so that it finds no tables any more.
  */
 void aspace_empty(struct aspace *space)
 {
@@ -48,10 +50,9 @@ void aspace_empty(struct aspace *space)
     spin_unlock(&space->lock);
     status_t status = vm_unmap(space, USER_MIN, USER_MAX - USER_MIN);
     assert(status == 0);        /* whole ranges only: nothing to split, so no memory needed */
-    tlb_shootdown(space);
+    zap_range(space, USER_MIN, USER_MAX);       /* ends with a flush, by which every CPU leaves */
 
     spin_lock(&space->lock);
-    assert(space->vmas.count == 0);
     pt_destroy(&space->pt);
     space->frames--;
     spin_unlock(&space->lock);

@@ -129,8 +129,13 @@ enum fault_result fault_resolve_locked(struct aspace *space, vaddr_t address, un
     }
     if (pte_is_present(pte)) {
         if (access != PRIMER_PROT_WRITE || pte_is_writable(pte)) {
+            /*
+             * Lost a race, or an old translation: the entry is good enough. Or vm_protect() has given the range a right and not come to this
+             * entry yet: it may be waiting for the CPU that we run on, so we do its work.
+             */
+            pte_set(slot, pte_is_cow(pte) ? pte_make_cow(pte_pfn(pte), vma->prot) : pte_make_present(pte_pfn(pte), vma->prot));
             mmu_flush_page(page);
-            return FAULT_RESOLVED;              /* lost a race, or an old translation: the entry is good enough */
+            return FAULT_RESOLVED;
         }
         return copy_on_write(space, page, slot, pte, vma->prot, out);
     }

@@ -41,26 +41,41 @@ void pinit_trace(enum primer_event_kind kind, unsigned flags, const struct frame
           source ? frame_pfn(source).value : 0);
 }
 
-void pinit_submit(struct frame *frame, unsigned prio)
+/* The worker sleeps: it gets the request in hand, with just the right priority, and the CPU next. */
+static void hand_over(struct pinit_queue *q, struct frame *frame, unsigned prio)
 {
-    struct pinit_queue *q = &queues[this_cpu()->id];
+    q->worker_idle = false;
+    q->handed = frame;
+    if (q->worker->prio != prio)
+        sched_set_prio(q->worker, prio);
+    thread_wake(q->worker, 0);
+}
+
+static void enqueue(struct pinit_queue *q, struct frame *frame, unsigned prio)
+{
     spin_lock(&q->lock);
-    debug_assert(frame->state == FRAME_FILLING);
     frame->state = FRAME_QUEUED;
-    frame->cpu = (uint8_t)this_cpu()->id;
-    frame->prio = (uint8_t)prio;
     if (options.pinit_shuffle && (rdtsc() & 8))
         prio_queue_push_front(&q->requests, prio, &frame->link);
     else
         prio_queue_push(&q->requests, prio, &frame->link);
-    pinit_trace(PRIMER_EVENT_QUEUED, prio, frame);
-    if (q->worker_idle ? prio != q->worker->prio : prio > q->worker->prio)
+    if (prio > q->worker->prio)
         sched_set_prio(q->worker, prio);
-    if (q->worker_idle) {
-        q->worker_idle = false;
-        thread_wake(q->worker, 0);
-    }
     spin_unlock(&q->lock);
+}
+
+void pinit_submit(struct frame *frame, unsigned prio)
+{
+    unsigned cpu = this_cpu()->id;
+    struct pinit_queue *q = &queues[cpu];
+    debug_assert(!irqs_on() && frame->state == FRAME_FILLING);
+    frame->cpu = (uint8_t)cpu;
+    frame->prio = (uint8_t)prio;
+    pinit_trace(PRIMER_EVENT_QUEUED, prio, frame);
+    if (q->worker_idle)
+        hand_over(q, frame, prio);
+    else
+        enqueue(q, frame, prio);
 }
 
 void pinit_raise(struct frame *frame, unsigned prio)
@@ -87,26 +102,40 @@ static void set_worker_prio(struct pinit_queue *q, unsigned at_least)
         sched_set_prio(q->worker, prio);
 }
 
+static struct frame *take_from_queue(struct pinit_queue *q)
+{
+    struct frame *frame = NULL;
+    spin_lock(&q->lock);
+    struct list_node *node = prio_queue_pop(&q->requests);
+    if (node) {
+        frame = list_entry(node, struct frame, link);
+        debug_assert(frame->state == FRAME_QUEUED);
+        frame->state = FRAME_FILLING;
+        set_worker_prio(q, frame->prio);
+    }
+    spin_unlock(&q->lock);
+    return frame;
+}
+
+/* With interrupts off nobody adds a request on this CPU: between the look and the sleep nothing is missed. */
 struct frame *pinit_take(struct pinit_queue *q)
 {
+    struct frame *frame;
+    irq_disable();
     for (;;) {
-        spin_lock(&q->lock);
-        struct list_node *node = prio_queue_pop(&q->requests);
-        if (node) {
-            struct frame *frame = list_entry(node, struct frame, link);
-            debug_assert(frame->state == FRAME_QUEUED);
-            frame->state = FRAME_FILLING;
-            set_worker_prio(q, frame->prio);
-            spin_unlock(&q->lock);
-            pinit_trace(PRIMER_EVENT_TAKE, 0, frame);
-            return frame;
-        }
-        q->worker_idle = true;
-        bool blocked = thread_block(WAIT_WORK, q, NULL);
-        debug_assert(blocked);           /* nobody kills a worker */
-        spin_unlock(&q->lock);
+        frame = q->handed;
+        q->handed = NULL;
+        if (!frame && !pinit_queue_empty(q))
+            frame = take_from_queue(q);
+        if (frame)
+            break;
+        q->worker_idle = thread_block(WAIT_WORK, q, NULL);
+        debug_assert(q->worker_idle);       /* nobody kills a worker */
         kernel_yield();
     }
+    pinit_trace(PRIMER_EVENT_TAKE, 0, frame);
+    irq_enable();
+    return frame;
 }
 
 static void describe(unsigned cpu, const struct pinit_queue *q)

@@ -8,7 +8,14 @@
 struct pinit_queue {
     struct spinlock lock;               /* rank PINIT */
     struct prio_queue requests;         /* frames in state QUEUED, by link. Under lock */
-    bool worker_idle;                   /* asleep for want of work: wake it. Under lock */
+
+    /*
+     * Own CPU only, interrupts off; so no lock. A request that comes while the worker has nothing to do goes straight into its hands, past
+     * the queue: it is as good as taken (FILLING), and nobody needs to find it to make it more urgent.
+     */
+    bool worker_idle;                   /* asleep for want of work: wake it */
+    struct frame *handed;               /* NULL: look into the queue */
+
     struct thread *worker;              /* fixed after init */
 };
 

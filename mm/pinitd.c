@@ -117,7 +117,7 @@ void pinit_serve(struct frame *frame)
         freed += frame_put(source);
     if (freed)
         account_uncharge(space->account, RES_FRAMES, freed);
-    self->charge = own_charge;
+    thread_charge_to(own_charge);
     aspace_put(space);
 }
 

@@ -84,12 +84,6 @@ bool vma_covered(struct vma_set *set, vaddr_t start, vaddr_t end)
     return true;
 }
 
-bool vma_allows(const struct vma *vma, unsigned prot)
-{
-    unsigned has = vma->prot ? vma->prot | PRIMER_PROT_READ : 0u;
-    return !vma->dying && (has & prot) == prot;
-}
-
 /* The first node of the subtree, in order, with a gap of `len`; it has one. */
 static struct vma *first_with_gap(struct avl_node *node, uint64_t len)
 {

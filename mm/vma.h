@@ -6,6 +6,7 @@
 #ifndef MM_VMA_H
 #define MM_VMA_H
 
+#include "kernel/abi.h"
 #include "kernel/avl.h"
 #include "kernel/types.h"
 
@@ -44,7 +45,11 @@ bool vma_is_free(struct vma_set *set, vaddr_t start, vaddr_t end);
 /* Whether [start, end) has no hole; a dying range is one. Takes a step for each range in it. */
 bool vma_covered(struct vma_set *set, vaddr_t start, vaddr_t end);
 /* Whether the range lets one do all of `prot` (PRIMER_PROT_*). x86 cannot withhold reading from a page that allows anything. */
-bool vma_allows(const struct vma *vma, unsigned prot);
+static inline bool vma_allows(const struct vma *vma, unsigned prot)
+{
+    unsigned has = vma->prot ? vma->prot | PRIMER_PROT_READ : 0u;
+    return !vma->dying && (has & prot) == prot;
+}
 /* The lowest address at or above `hint` with `len` free bytes, or the lowest at all; 0 if there is none. */
 vaddr_t vma_find_room(struct vma_set *set, vaddr_t hint, uint64_t len);
 

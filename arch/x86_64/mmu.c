@@ -47,6 +47,8 @@ void pt_destroy(struct pagetable *pt)
  */
 pte_t *pt_walk(struct pagetable *pt, vaddr_t va)
 {
+    if (!pt->root)              /* torn down: there is nothing any more */
+        return NULL;
     pte_t entry = pt->root[pt_index(va, 3)];
     if (!pt_is_table(entry))
         return NULL;
@@ -129,6 +131,8 @@ pte_t *pt_lookup_alloc(struct pagetable *pt, vaddr_t va, unsigned *tables)
 vaddr_t pt_next_table(const struct pagetable *pt, vaddr_t va, vaddr_t end)
 {
     assert(end <= USER_MAX);    /* so that it never looks at the kernel half */
+    if (!pt->root)
+        return end;
     unsigned looks = PT_LOOKS;
     while (va < end && looks > 0) {
         unsigned level = PT_TOP;
