@@ -26,7 +26,8 @@ struct cpu {
     uint64_t user_rsp;                  /* 24: scratch of the first instructions of `syscall` */
     struct thread *left;                /* 32: thread whose stack the kernel exit is leaving; trap.asm clears its on_cpu */
     struct trace_event *trace_ring;     /* 40: this CPU's event ring (kernel/trace.c) */
-    uint64_t trace_head;                /* 48: events ever written; by one xadd, so interrupts may be on */
+    uint64_t trace_head;                /* 48: bytes of events ever written; by one xadd, so interrupts may be on */
+    uint64_t trace_tag;                 /* 56: id << 48, as an event has it. Fixed after cpu_init() */
 
     uint32_t id;                        /* 0 .. cpu_count()-1; 0 booted the machine. Fixed after init */
     uint32_t apic_id;                   /* local APIC id. Fixed after init */
@@ -43,6 +44,7 @@ struct cpu {
     _Atomic bool need_resched;          /* set by anyone; looked at by the kernel exit */
     uint64_t user_tls;                  /* what FS base holds while user code runs; arch/x86_64/cpu.c */
     struct thread *fpu_owner;           /* whose FPU state the registers hold */
+    uint64_t charged_until;             /* TSC: CPU time up to here is on somebody's account (kernel/exit.c) */
     struct thread *idle;                /* Fixed after init */
 
     /* Longest interrupts-off stretch, in TSC ticks, and where it ended (debug builds only). */

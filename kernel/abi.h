@@ -78,7 +78,7 @@ enum primer_call {
  * clock()                                  Nanoseconds since boot.
  * sleep(ns)                                0 after at least that long.
  * vm_map(task, address, len, prot, flags)  Maps zeroed memory (or, with PRIMER_MAP_ARCHIVE, the boot archive read-only: len is ignored).
- *                                          address 0 or without PRIMER_MAP_FIXED: a hint. The address.
+ *                                          Without PRIMER_MAP_FIXED the address is a hint, 0: none. The address.
  *                                          E_OCCUPIED, E_NO_MEMORY, E_QUOTA. W+X is E_BAD_ARGUMENT.
  * vm_unmap(task, address, len)             Whatever is mapped in the range is gone. Holes are fine.
  * vm_protect(task, address, len, prot)     E_NOT_MAPPED if the range has a hole; then nothing is changed.
@@ -90,7 +90,7 @@ enum primer_call {
  * thread_create(task, entry, sp, arg, prio) A thread that starts at entry with rdi = arg and rsp = sp. prio 1..PRIMER_PRIO_MAX, not above
  *                                          the caller's own limit; 0: the caller's. A handle.
  * thread_exit()                            Ends the calling thread; the task with its last one (status 0).
- * thread_priority(thread, prio)            Sets it; prio 0 only asks. The old one.
+ * thread_priority(thread, prio)            Sets it; prio 0 only asks. The old one. E_NO_RIGHT: above the caller's own and the thread's.
  * thread_tls(base)                         Sets the caller's FS base.
  * yield()                                  Lets others of the same priority run.
  * kill(handle)                             Ends a task (status PRIMER_STATUS_KILLED) or a thread, wherever it is.
@@ -133,8 +133,8 @@ struct primer_limits {                  /* each must fit into what the creator's
 enum primer_info {
     PRIMER_INFO_SYSTEM,                 /* struct primer_info_system, index 0 */
     PRIMER_INFO_CPU,                    /* struct primer_info_cpu, index: CPU */
-    PRIMER_INFO_TASK,                   /* struct primer_info_task, index: position in the list of tasks */
-    PRIMER_INFO_THREAD,                 /* struct primer_info_thread, index: position in the list of threads */
+    PRIMER_INFO_TASK,                   /* struct primer_info_task, index: an id; the task with the lowest one from there on */
+    PRIMER_INFO_THREAD,                 /* struct primer_info_thread, index: likewise */
     PRIMER_INFO_COMMAND_LINE,           /* the kernel's command line, as bytes with a NUL; index 0 */
     PRIMER_INFO_ACCOUNT,                /* struct primer_limits twice: used, limit; of the caller's account; index 0 */
 };

@@ -11,12 +11,10 @@
 #include "mm/aspace.h"
 
 /* CPU time is charged twice: to the thread, and to the task it works for. */
-static void charge_time(struct thread *thread, uint64_t now)
+static void charge_time(struct cpu *cpu, struct thread *thread, uint64_t now)
 {
-    static uint64_t since[MAX_CPUS];
-    uint64_t *mine = &since[this_cpu()->id];
-    uint64_t ticks = now - *mine;
-    *mine = now;
+    uint64_t ticks = now - cpu->charged_until;
+    cpu->charged_until = now;
     thread->cpu_ticks += ticks;
     if (thread->charge)
         atomic_fetch_add_explicit(thread->charge, ticks, memory_order_relaxed);
@@ -25,9 +23,9 @@ static void charge_time(struct thread *thread, uint64_t now)
 void thread_charge_to(_Atomic uint64_t *charge)
 {
     uint64_t flags = irq_save();
-    struct thread *self = thread_current();
-    charge_time(self, rdtsc());
-    self->charge = charge;
+    struct cpu *cpu = this_cpu();
+    charge_time(cpu, cpu->current, rdtsc());
+    cpu->current->charge = charge;
     irq_restore(flags);
 }
 
@@ -37,7 +35,7 @@ void thread_charge_to(_Atomic uint64_t *charge)
  */
 static void switch_to(struct cpu *cpu, struct thread *self, struct thread *next, uint64_t now)
 {
-    charge_time(self, now);
+    charge_time(cpu, self, now);
     if (self->space)
         fpu_save(self->fpu);
     cpu->left = self;
@@ -61,12 +59,12 @@ static void switch_to(struct cpu *cpu, struct thread *self, struct thread *next,
 static void trace_switch(struct thread *self, struct thread *next, const struct trap_frame *entered)
 {
     if (self->page_wait && entered->vector == VECTOR_PAGE_FAULT)
-        trace(PRIMER_EVENT_IRET, next->prio, 0, self->object.id, self->task_id, 0, next->object.id);
+        trace(PRIMER_EVENT_IRET, next->prio, 0, self->who, 0, next->object.id);
     else if (!next->page_wait && next != self)
-        trace(PRIMER_EVENT_SWITCH, next->prio, 0, next->object.id, next->task_id, 0, self->object.id);
+        trace(PRIMER_EVENT_SWITCH, next->prio, 0, next->who, 0, self->object.id);
     if (next->page_wait) {
         next->page_wait = false;
-        trace(PRIMER_EVENT_RESUME, next->prio, 0, next->object.id, next->task_id, 0, self->object.id);
+        trace(PRIMER_EVENT_RESUME, next->prio, 0, next->who, 0, self->object.id);
     }
 }
 
@@ -77,28 +75,38 @@ static NORETURN void end_killed(void *unused)
     thread_end();
 }
 
+/* A killed thread does not see user mode again: it resumes at its own end. If it was off its CPU, its stack is empty but for the user frame. */
+static struct trap_frame *end_instead(struct thread *next, struct thread *self)
+{
+    if (next == self)
+        end_killed(NULL);
+    return trap_frame_kernel(next->frame_base, end_killed, NULL);
+}
+
+static __attribute__((noinline)) struct trap_frame *choose_frame(struct cpu *cpu, struct thread *self, struct trap_frame *frame)
+{
+    uint64_t now = rdtsc();
+    self->frame = frame;
+    struct thread *next = sched_pick(self, now);
+    if (next != self)
+        switch_to(cpu, self, next, now);
+    trace_switch(self, next, frame);
+    frame = next->frame;
+    if (unlikely(atomic_load_explicit(&next->killed, memory_order_relaxed)) && trap_from_user(frame))
+        frame = end_instead(next, self);
+    return frame;
+}
+
 struct trap_frame *kernel_exit(struct trap_frame *frame)
 {
     struct cpu *cpu = this_cpu();
     struct thread *self = cpu->current;
-
-    bool running = atomic_load_explicit(&self->state, memory_order_relaxed) == THREAD_RUNNING;
-    struct thread *next = self;
-    if (unlikely(!running || atomic_load_explicit(&cpu->need_resched, memory_order_relaxed))) {
-        self->frame = frame;
-        uint64_t now = rdtsc();
-        next = sched_pick(self, now);
-        if (next != self)
-            switch_to(cpu, self, next, now);
-        trace_switch(self, next, frame);
-        frame = next->frame;
-    }
-    /* A killed thread does not see user mode again. One that was off its CPU has an empty stack but for the frame it will not need. */
-    if (unlikely(atomic_load_explicit(&next->killed, memory_order_relaxed)) && trap_from_user(frame)) {
-        if (next == self)
-            end_killed(NULL);
-        frame = trap_frame_kernel(next->frame_base, end_killed, NULL);
-    }
+    bool stays = atomic_load_explicit(&self->state, memory_order_relaxed) == THREAD_RUNNING
+              && !atomic_load_explicit(&cpu->need_resched, memory_order_relaxed);
+    if (unlikely(!stays))
+        frame = choose_frame(cpu, self, frame);
+    else if (unlikely(atomic_load_explicit(&self->killed, memory_order_relaxed)) && trap_from_user(frame))
+        end_killed(NULL);
     if (DEBUG && (frame->rflags & RFLAGS_IF))
         irqoff_end();
     return frame;

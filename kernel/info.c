@@ -62,8 +62,8 @@ static status_t info_cpu(uint64_t index, struct primer_info_cpu *out)
         .reused = pinit.reused,
         .dropped = pinit.dropped,
         .shootdowns = tlb_shootdowns(cpu),
-        .trace_head = __atomic_load_n(&cpus[cpu].trace_head, __ATOMIC_RELAXED),
-        .trace_size = trace_mask + 1,
+        .trace_head = trace_count(cpu),
+        .trace_size = trace_header.ring_events,
     };
     return (status_t)sizeof *out;
 }

@@ -44,5 +44,5 @@ void irqoff_end(void)
     cpu->irqoff_max = ticks;
     cpu->irqoff_where = (uintptr_t)__builtin_return_address(0);
     /* Shifted up, so that the event's page field keeps the address itself, not only its page. */
-    trace(PRIMER_EVENT_IRQOFF, 0, cpu->irqoff_where << PAGE_SHIFT, 0, 0, 0, (uint32_t)min_u64(ticks, UINT32_MAX));
+    trace(PRIMER_EVENT_IRQOFF, 0, cpu->irqoff_where << PAGE_SHIFT, 0, 0, (uint32_t)min_u64(ticks, UINT32_MAX));
 }

@@ -21,7 +21,7 @@ enum lock_rank {
     RANK_PINIT = 30,        /* one CPU's queue of page-init requests */
     RANK_HEAP = 35,         /* a size class of the kernel heap: takes frames from the pool */
     RANK_FRAMES = 40,       /* the frame pool */
-    RANK_WAIT = 50,         /* a bucket of address waiters, a list of threads waiting for an end */
+    RANK_WAIT = 50,         /* one space's address waiters; threads that wait for an end, or for console input */
     RANK_TIMER = 55,        /* one CPU's timers */
     RANK_RUNQ = 60,         /* one CPU's run queue */
     RANK_LEAF = 70,         /* small tables that call nothing while locked */

@@ -137,24 +137,31 @@ static bool put_on_queue(struct thread *thread, unsigned cpu, bool *shares)
     return preempts;
 }
 
+/* The long way: to a queue, here or elsewhere. Interrupts off. */
+static __attribute__((noinline)) void ready_on_queue(struct thread *thread, unsigned here)
+{
+    unsigned target = place(thread);
+    bool shares;
+    if (put_on_queue(thread, target, &shares))
+        sched_kick(target);
+    else if (shares && target == here)
+        timer_rearm();          /* the running thread's time slice matters from now on */
+    else if (shares)
+        ipi_send(target, VECTOR_TIMER);
+}
+
 void sched_ready(struct thread *thread)
 {
     uint64_t flags = irq_save();
     struct cpu *cpu = this_cpu();
     struct runq *here = &runqs[cpu->id];
-    unsigned target = place(thread);
-    bool shares;
-    if (target == cpu->id && target == thread->cpu && !here->next && goes_first(thread)) {
+    if (goes_first(thread) && thread->cpu == cpu->id && !here->next) {
         here->next = thread;
         if (thread->prio > prio_running(here)
             || atomic_load_explicit(&cpu->current->state, memory_order_relaxed) != THREAD_RUNNING)
             atomic_store_explicit(&cpu->need_resched, true, memory_order_relaxed);
-    } else if (put_on_queue(thread, target, &shares)) {
-        sched_kick(target);
-    } else if (shares && target == cpu->id) {
-        timer_rearm();          /* the running thread's time slice matters from now on */
-    } else if (shares) {
-        ipi_send(target, VECTOR_TIMER);
+    } else {
+        ready_on_queue(thread, cpu->id);
     }
     irq_restore(flags);
 }
@@ -284,7 +291,7 @@ static void begin_slice(struct runq *q, const struct cpu *cpu, struct thread *ne
     note_idle(q, cpu->id, next == cpu->idle);
 }
 
-static struct thread *mark_running(struct runq *q, struct thread *next)
+static inline struct thread *mark_running(struct runq *q, struct thread *next)
 {
     atomic_store_explicit(&next->state, THREAD_RUNNING, memory_order_relaxed);
     atomic_store_explicit(&next->on_cpu, 1, memory_order_relaxed);
@@ -304,19 +311,9 @@ static bool is_handed_on(const struct runq *q, const struct thread *self)
         && (int)q->next->prio >= prio_queue_top(&q->ready);
 }
 
-struct thread *sched_pick(struct thread *self, uint64_t now)
+static __attribute__((noinline)) struct thread *pick_from_queue(struct runq *q, struct cpu *cpu, struct thread *self, uint64_t now)
 {
-    struct cpu *cpu = this_cpu();
-    struct runq *q = &runqs[cpu->id];
     struct thread *next = self;
-    /* Cleared first: whoever makes a thread ready after this line sets it again. */
-    atomic_store_explicit(&cpu->need_resched, false, memory_order_seq_cst);
-    if (is_handed_on(q, self)) {
-        next = q->next;
-        q->next = NULL;
-        return mark_running(q, next);
-    }
-
     spin_lock(&q->lock);
     if (atomic_load_explicit(&self->state, memory_order_relaxed) != THREAD_RUNNING || preempt(q, self, cpu))
         next = choose(q, cpu);
@@ -332,6 +329,19 @@ struct thread *sched_pick(struct thread *self, uint64_t now)
     if (waiting >= 0 && next != self)
         sched_offer();
     return next;
+}
+
+struct thread *sched_pick(struct thread *self, uint64_t now)
+{
+    struct cpu *cpu = this_cpu();
+    struct runq *q = &runqs[cpu->id];
+    /* Cleared first: whoever makes a thread ready after this line sets it again. */
+    atomic_store_explicit(&cpu->need_resched, false, memory_order_seq_cst);
+    if (!is_handed_on(q, self))
+        return pick_from_queue(q, cpu, self, now);
+    struct thread *next = q->next;
+    q->next = NULL;
+    return mark_running(q, next);
 }
 
 /*

@@ -31,7 +31,7 @@ static struct task *task_around(struct account *account, struct aspace *space, c
     list_init(&task->killed_threads);
     object_init(&task->object, OBJECT_TASK);
     space->task_id = task->object.id;
-    trace(PRIMER_EVENT_TASK_NEW, 0, 0, thread_current()->object.id, task->object.id, 0, parent ? parent->object.id : 0);
+    trace(PRIMER_EVENT_TASK_NEW, 0, 0, trace_who(thread_current()->object.id, task->object.id), 0, parent ? parent->object.id : 0);
     return task;
 }
 

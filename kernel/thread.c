@@ -42,13 +42,14 @@ static struct thread *create(const char *name, unsigned cpu, unsigned prio)
     thread->fpu_cpu = UINT32_MAX;
     set_name(thread, name);
     object_init(&thread->object, OBJECT_THREAD);
+    thread->who = trace_who(thread->object.id, 0);
     return thread;
 }
 
 static void start(struct thread *thread)
 {
     atomic_store_explicit(&thread->state, THREAD_READY, memory_order_relaxed);
-    trace(PRIMER_EVENT_THREAD_NEW, thread->prio, 0, thread->object.id, thread->task_id, 0, thread->task == NULL);
+    trace(PRIMER_EVENT_THREAD_NEW, thread->prio, 0, thread->who, 0, thread->task == NULL);
     sched_ready(thread);
 }
 
@@ -108,6 +109,7 @@ status_t thread_create_user(struct task *task, vaddr_t entry, vaddr_t stack, uin
     if (thread) {
         thread->task = task;
         thread->task_id = task->object.id;
+        thread->who = trace_who(thread->object.id, thread->task_id);
         thread->space = task->space;
         thread->charge = &task->space->cpu_ticks;
         fpu_area_init(thread->fpu);
@@ -166,7 +168,7 @@ bool thread_wake(struct thread *thread, status_t status)
 void thread_kill(struct thread *thread)
 {
     /* Traced before it can have an effect. */
-    trace(PRIMER_EVENT_KILL, 0, 0, thread->object.id, thread->task_id, 0, thread_current()->object.id);
+    trace(PRIMER_EVENT_KILL, 0, 0, thread->who, 0, thread_current()->object.id);
     if (atomic_exchange(&thread->killed, true))
         return;
     if (!thread_wake(thread, E_KILLED))
@@ -201,7 +203,7 @@ void thread_end(void)
         task->dying = true;
     spin_unlock(&task->lock);
 
-    trace(PRIMER_EVENT_THREAD_END, 0, 0, self->object.id, task->object.id, 0, 0);
+    trace(PRIMER_EVENT_THREAD_END, 0, 0, self->who, 0, 0);
     struct account *account = task->account;
     account_get(account);
     thread_slot_end(self);

@@ -63,6 +63,7 @@ struct thread {
     struct task *task;              /* counted; NULL: a kernel thread */
     struct aspace *space;           /* of task */
     uint32_t task_id;               /* of task; 0: none */
+    uint64_t who;                   /* both ids, as the trace has them (trace_who()) */
     struct list_node task_node;     /* under the task's lock */
     char name[24];
 

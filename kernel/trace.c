@@ -17,9 +17,10 @@
 _Static_assert(sizeof(struct trace_event) == sizeof(struct primer_event), "one layout, two views");
 
 struct trace_header trace_header;
-uint64_t trace_mask = EARLY_EVENTS - 1;
-
 static struct trace_event early_ring[EARLY_EVENTS];
+static uint64_t trace_mask = sizeof early_ring - 1;     /* bytes of a ring - 1 */
+
+#define EVENT_BYTES sizeof(struct trace_event)
 
 /*
  * As few instructions as it can be done in: there are a dozen events in the life of every page. The slot is reserved by one instruction, so an interrupt
@@ -27,18 +28,22 @@ static struct trace_event early_ring[EARLY_EVENTS];
  */
 void trace_write(uint64_t tag, uint64_t who, uint64_t frames)
 {
-    uint64_t slot = 1;
-    struct trace_event *ring;
-    uint32_t cpu, lo, hi;
-    __asm__ volatile("mov %%gs:40, %1; mov %%gs:56, %2; xadd %0, %%gs:48" : "+r"(slot), "=&r"(ring), "=&r"(cpu) : : "cc", "memory");
-    struct trace_event *event = &ring[slot & trace_mask];
+    uint64_t at = EVENT_BYTES;
+    uint32_t lo, hi;
+    __asm__ volatile("xadd %0, %%gs:48" : "+r"(at) : : "cc", "memory");
+    at &= trace_mask;
+    __asm__ volatile("add %%gs:40, %0; or %%gs:56, %1" : "+r"(at), "+r"(tag) : : "cc");
+    struct trace_event *event = (struct trace_event *)at;
     __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
     event->time[0] = lo;
     event->time[1] = hi;
-    event->words[0] = tag | (uint64_t)cpu << 48;
+    event->words[0] = tag;
     event->words[1] = who;
     event->words[2] = frames;
 }
+
+/* How many events CPU `cpu` has ever written. */
+uint64_t trace_count(unsigned cpu) { return __atomic_load_n(&cpus[cpu].trace_head, __ATOMIC_ACQUIRE) / EVENT_BYTES; }
 
 void trace_early_init(void)
 {
@@ -74,11 +79,11 @@ void trace_init(unsigned count, uint32_t ring_events)
 
     /* CPU 0 has events already: they move over with the numbers they have. Interrupts are off, nobody else runs. */
     struct trace_event *ring = phys_to_virt(paddr(trace_header.cpu[0].ring_phys));
-    uint64_t head = cpus[0].trace_head;
+    uint64_t head = trace_count(0);
     for (uint64_t slot = head - min_u64(head, EARLY_EVENTS); slot < head; slot++)
         ring[slot & (ring_events - 1)] = early_ring[slot & (EARLY_EVENTS - 1)];
     cpus[0].trace_ring = ring;
-    trace_mask = ring_events - 1;
+    trace_mask = ring_events * EVENT_BYTES - 1;
 
     trace_header.ring_events = ring_events;
     trace_header.cpu_count = count;
@@ -89,7 +94,7 @@ void trace_finish(void)
 {
     trace_header.tsc_hz = tsc_hz;
     for (unsigned i = 0; i < trace_header.cpu_count; i++)
-        trace_header.cpu[i].head = __atomic_load_n(&cpus[i].trace_head, __ATOMIC_ACQUIRE);
+        trace_header.cpu[i].head = trace_count(i);
 }
 
 status_t trace_copy(unsigned cpu, uint64_t from, struct primer_event *to, uint64_t count)
@@ -98,16 +103,16 @@ status_t trace_copy(unsigned cpu, uint64_t from, struct primer_event *to, uint64
         return E_NOT_FOUND;
     const struct trace_event *ring = cpus[cpu].trace_ring;
     uint64_t kept = trace_header.ring_events;
-    uint64_t head = __atomic_load_n(&cpus[cpu].trace_head, __ATOMIC_ACQUIRE);
+    uint64_t head = trace_count(cpu);
     if (from >= head || head - from > kept)
         return E_NOT_FOUND;
 
     count = min_u64(count, head - from);
     for (uint64_t i = 0; i < count; i++) {
-        memcpy(&to[i], &ring[(from + i) & trace_mask], sizeof(*to));
+        memcpy(&to[i], &ring[(from + i) & (kept - 1)], sizeof(*to));
         /* The writer reserves before it stores: if the slot is not reserved anew by now, what was read is whole. */
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (__atomic_load_n(&cpus[cpu].trace_head, __ATOMIC_ACQUIRE) - (from + i) > kept)
+        if (trace_count(cpu) - (from + i) > kept)
             return i > 0 ? (status_t)i : E_NOT_FOUND;
     }
     return (status_t)count;

@@ -18,7 +18,6 @@ struct trace_header {
     struct { uint64_t ring_phys, head; } cpu[MAX_CPUS];  /* head: filled in by trace_finish() */
 };
 extern struct trace_header trace_header;
-extern uint64_t trace_mask;             /* ring_events - 1 */
 
 /* Boot, before cpu_init(0): a small ring for CPU 0, so that events before trace_init() do no harm. */
 void trace_early_init(void);
@@ -31,15 +30,20 @@ void trace_finish(void);
 struct primer_event;
 status_t trace_copy(unsigned cpu, uint64_t from, struct primer_event *to, uint64_t count);
 
+/* How many events CPU `cpu` has ever written. */
+uint64_t trace_count(unsigned cpu);
+
 /* The time, and the words as they are stored. Any context (kernel/trace.c). */
 void trace_write(uint64_t tag, uint64_t who, uint64_t frames);
 
-static inline void trace(enum primer_event_kind kind, unsigned flags, uint64_t page_address, uint32_t thread, uint32_t task,
+static inline void trace(enum primer_event_kind kind, unsigned flags, uint64_t page_address, uint64_t who,
                          uint32_t frame, uint32_t other)
 {
     /* The two shifts keep 40 bits of the page's number. */
-    trace_write(page_address << 12 >> 24 | (uint64_t)flags << 40 | (uint64_t)kind << 56, thread | (uint64_t)task << 32,
-                frame | (uint64_t)other << 32);
+    trace_write(page_address << 12 >> 24 | (uint64_t)flags << 40 | (uint64_t)kind << 56, who, frame | (uint64_t)other << 32);
 }
+
+/* Whom an event is about, when it is not simply a thread (then it is thread->who). */
+static inline uint64_t trace_who(uint32_t thread, uint32_t task) { return thread | (uint64_t)task << 32; }
 
 #endif

@@ -58,7 +58,7 @@ static status_t share_entries(struct aspace *source, struct aspace *clone, vaddr
         pte_set(to, shared);
         pt_entry_added(to);
         clone->frames++;
-        trace(PRIMER_EVENT_CLONE, 0, va, thread_current()->object.id, source->task_id, pte_pfn(shared).value, 0);
+        trace(PRIMER_EVENT_CLONE, 0, va, trace_who(thread_current()->object.id, source->task_id), pte_pfn(shared).value, 0);
     }
     return 0;
 }

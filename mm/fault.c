@@ -22,10 +22,13 @@
 #define ERROR_FETCH    (1u << 4)
 
 /* What happens to a page: `task` is whose it is, which need not be the current thread's. */
-static void trace_page(enum primer_event_kind kind, uint32_t task, vaddr_t page, const struct frame *frame, const struct frame *source)
+static void trace_page(enum primer_event_kind kind, uint64_t who, vaddr_t page, const struct frame *frame, const struct frame *source)
 {
-    trace(kind, 0, page, thread_current()->object.id, task, frame_pfn(frame).value, source ? frame_pfn(source).value : 0);
+    trace(kind, 0, page, who, frame_pfn(frame).value, source ? frame_pfn(source).value : 0);
 }
+
+/* The current thread, for the task of `space`: not its own if it copies between spaces. */
+static uint64_t who_for(const struct aspace *space) { return trace_who(thread_current()->object.id, space->task_id); }
 
 /* A frame on the space's account; NULL: see *result. */
 static struct frame *reserve_frame(struct aspace *space, enum fault_result *result)
@@ -43,10 +46,10 @@ static struct frame *reserve_frame(struct aspace *space, enum fault_result *resu
 /* From here on the page has a frame, and its bytes are on their way. */
 static enum fault_result commit(struct aspace *space, vaddr_t page, pte_t *slot, struct frame *frame, struct frame *source)
 {
-    trace_page(PRIMER_EVENT_ALLOC, space->task_id, page, frame, source);
+    trace_page(PRIMER_EVENT_ALLOC, who_for(space), page, frame, source);
     pinit_prepare(frame, space, page, source);
     pte_set(slot, pte_make_io(frame_pfn(frame)));
-    trace_page(PRIMER_EVENT_IO, space->task_id, page, frame, source);
+    trace_page(PRIMER_EVENT_IO, who_for(space), page, frame, source);
     return FAULT_RAISED;
 }
 
@@ -61,7 +64,7 @@ static enum fault_result copy_on_write(struct aspace *space, vaddr_t page, pte_t
         pte_set(slot, pte_make_present(pte_pfn(pte), prot));
         mmu_flush_page(page);
         pinit_counts_here()->reused++;
-        trace_page(PRIMER_EVENT_REUSE, space->task_id, page, source, NULL);
+        trace_page(PRIMER_EVENT_REUSE, who_for(space), page, source, NULL);
         return FAULT_RESOLVED;
     }
     enum fault_result result;
@@ -152,7 +155,7 @@ enum fault_result fault_resolve_locked(struct aspace *space, vaddr_t address, un
 void fault_join(struct frame *frame)
 {
     struct thread *self = thread_current();
-    trace_page(PRIMER_EVENT_JOIN, self->task_id, frame->init.page, frame, NULL);
+    trace_page(PRIMER_EVENT_JOIN, self->who, frame->init.page, frame, NULL);
     pinit_counts_here()->joined++;
     pinit_raise(frame, self->prio);
 }
@@ -164,7 +167,7 @@ static void sleep_on(struct frame *frame, vaddr_t page)
     if (!thread_block(WAIT_PAGE, frame, &frame->init.waiters))
         return;
     self->page_wait = true;
-    trace_page(PRIMER_EVENT_SLEEP, self->task_id, page, frame, NULL);
+    trace_page(PRIMER_EVENT_SLEEP, self->who, page, frame, NULL);
 }
 
 static enum fault_result handle(struct aspace *space, vaddr_t address, unsigned access)
@@ -174,7 +177,8 @@ static enum fault_result handle(struct aspace *space, vaddr_t address, unsigned 
     bool serve_here = false;
 
     spin_lock(&space->lock);
-    list_remove(&self->wait_node);              /* if a kill took us out of an earlier wait (INV-12) */
+    if (unlikely(list_linked(&self->wait_node)))
+        list_remove(&self->wait_node);          /* if a kill took us out of an earlier wait (INV-12) */
     enum fault_result result = fault_resolve_locked(space, address, access, &frame);
     if (result == FAULT_RAISED) {
         serve_here = options.pinit_inline;
@@ -222,7 +226,7 @@ void page_fault(struct trap_frame *frame, vaddr_t address)
     if (frame->error & ERROR_RESERVED)
         panic_trap(frame, "a page table entry has a reserved bit, at address 0x%lx", address);
 
-    trace(PRIMER_EVENT_FAULT, (unsigned)frame->error, address, self->object.id, self->task_id, 0, (uint32_t)frame->rip);
+    trace(PRIMER_EVENT_FAULT, (unsigned)frame->error, address, self->who, 0, (uint32_t)frame->rip);
     pinit_counts_here()->faults++;
     enum fault_result result = FAULT_BAD_ADDRESS;
     if (from_user && atomic_load_explicit(&self->killed, memory_order_relaxed))
@@ -244,7 +248,7 @@ void page_wait_leave(void)
     spin_lock(&self->space->lock);
     if (list_linked(&self->wait_node)) {
         list_remove(&self->wait_node);
-        trace_page(PRIMER_EVENT_LEAVE, self->task_id, 0, self->wait_object, NULL);
+        trace_page(PRIMER_EVENT_LEAVE, self->who, 0, self->wait_object, NULL);
     }
     spin_unlock(&self->space->lock);
 }

@@ -188,7 +188,7 @@ static void cache_flush(void)
 /* A frame that says `state` and is free becomes the caller's. */
 static struct frame *hand_out(struct frame *frame, enum frame_state state, unsigned order)
 {
-    assert(frame->state == state);
+    debug_assert(frame->state == state);
     frame->state = FRAME_OWNED;
     frame->order = (uint8_t)order;
     atomic_store_explicit(&frame->refs, 0, memory_order_relaxed);

@@ -103,7 +103,7 @@ bool frame_is_scarce(void);
 struct frame *table_alloc(void);
 /* Takes back a table whose entries are all none. */
 void table_free(struct frame *frame);
-/* Tops up the calling CPU's stock by one, if it is low; pinitd does it when it has nothing else to do. May be preempted. True if it did. */
+/* Tops up the calling CPU's stock by one, if it is low; the idle thread does it when nobody wants the CPU (kernel/main.c). May be preempted. True if it did. */
 bool table_stock_fill(void);
 
 /* For mm/frame.c: boot; a stocked table of this CPU, or NULL; how many all CPUs have. */

@@ -37,7 +37,7 @@ void pinit_trace(enum primer_event_kind kind, unsigned flags, const struct frame
 {
     struct thread *self = thread_current();
     struct frame *source = frame->init.source;
-    trace(kind, flags, frame->init.page, self->object.id, frame->init.space->task_id, frame_pfn(frame).value,
+    trace(kind, flags, frame->init.page, trace_who(self->object.id, frame->init.space->task_id), frame_pfn(frame).value,
           source ? frame_pfn(source).value : 0);
 }
 

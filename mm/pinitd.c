@@ -61,10 +61,11 @@ static bool wake_some(struct list_node *waiters, vaddr_t page, pfn_t pfn)
     struct list_node *node = NULL;
     for (unsigned i = 0; i < WAKE_AT_ONCE && (node = list_pop_front(waiters)); i++) {
         struct thread *thread = list_entry(node, struct thread, wait_node);
-        uint32_t id = thread->object.id, task = thread->task_id, self = thread_current()->object.id;
-        trace(PRIMER_EVENT_WAKE, 0, page, id, task, pfn.value, self);
+        uint64_t who = thread->who;     /* a thread that a kill has woken may be gone after thread_wake() */
+        uint32_t self = thread_current()->object.id;
+        trace(PRIMER_EVENT_WAKE, 0, page, who, pfn.value, self);
         if (!thread_wake(thread, 0))    /* a kill was faster: it is awake already, and off the list now */
-            trace(PRIMER_EVENT_LEAVE, 0, page, id, task, pfn.value, self);
+            trace(PRIMER_EVENT_LEAVE, 0, page, who, pfn.value, self);
     }
     return node && !list_empty(waiters);
 }

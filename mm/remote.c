@@ -16,14 +16,14 @@
 static status_t sleep_on(struct aspace *space, struct frame *frame)
 {
     struct thread *self = thread_current();
-    uint32_t id = self->object.id, task = self->task_id, pfn = frame_pfn(frame).value;
+    uint32_t pfn = frame_pfn(frame).value;
     vaddr_t page = frame->init.page;
-    trace(PRIMER_EVENT_SLEEP, 0, page, id, task, pfn, 0);
+    trace(PRIMER_EVENT_SLEEP, 0, page, self->who, pfn, 0);
     self->page_wait = true;
     status_t status = wait_on(&space->lock, &frame->init.waiters, WAIT_PAGE, frame, TIME_NEVER);
     self->page_wait = false;            /* as the kernel exit has left it, unless it never slept */
     if (status)
-        trace(PRIMER_EVENT_LEAVE, 0, page, id, task, pfn, 0);
+        trace(PRIMER_EVENT_LEAVE, 0, page, self->who, pfn, 0);
     return status;
 }
 

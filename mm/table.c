@@ -1,7 +1,7 @@
 /*
  * Frames for page tables. A table must be all zero before it is linked, and zeroing one takes 512 steps, too
  * many for the page-fault handler to do as a rule; so each CPU keeps a small stock of zeroed ones. Page
- * tables (arch/) take and give, pinitd tops up, frame_alloc() takes from here when it has nothing else. No
+ * tables (arch/) take and give, idle CPUs top up, frame_alloc() takes from here when it has nothing else. No
  * lock: a stock is its own CPU's, interrupts off.
  */
 #include "kernel/lock.h"
@@ -9,7 +9,7 @@
 #include "mm/frame.h"
 
 #define STOCK_MAX 16u
-#define STOCK_LOW 8u        /* the worker fills up to here; the rest is room for tables that come back */
+#define STOCK_LOW 8u        /* idle CPUs fill up to here; the rest is room for tables that come back */
 
 struct table_stock {
     struct list_node list;          /* frames in state TABLE, all zero */

@@ -74,7 +74,7 @@ static uint64_t flush_here_ask_others(struct aspace *space)
         ipi_send((unsigned)__builtin_ctzll(left), VECTOR_TLB);
     if (others) {
         shootdowns[cpu->id]++;
-        trace(PRIMER_EVENT_SHOOTDOWN, 0, 0, 0, 0, 0, asked);
+        trace(PRIMER_EVENT_SHOOTDOWN, 0, 0, 0, 0, asked);
     }
     irq_restore(flags);
     return others;

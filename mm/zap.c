@@ -76,7 +76,7 @@ static vaddr_t zap_step(struct aspace *space, vaddr_t va, vaddr_t end, struct ba
             pte_set(slot, (pte_t){0});
             pt_entry_removed(slot);
             space->frames--;
-            trace(PRIMER_EVENT_UNMAP, pte_is_io(pte), va, thread_current()->object.id, space->task_id, pte_pfn(pte).value, 0);
+            trace(PRIMER_EVENT_UNMAP, pte_is_io(pte), va, trace_who(thread_current()->object.id, space->task_id), pte_pfn(pte).value, 0);
             if (pte_is_present(pte))
                 gather(batch, pfn_to_frame(pte_pfn(pte)));
         }

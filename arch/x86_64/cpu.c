@@ -20,9 +20,9 @@ _Static_assert(offsetof(struct cpu, current) == 8, "thread_current()");
 _Static_assert(offsetof(struct cpu, kernel_rsp) == 16, "CPU_KERNEL_RSP");
 _Static_assert(offsetof(struct cpu, user_rsp) == 24, "CPU_USER_RSP");
 _Static_assert(offsetof(struct cpu, left) == 32, "CPU_LEFT");
-_Static_assert(offsetof(struct cpu, trace_ring) == 40, "trace()");
-_Static_assert(offsetof(struct cpu, trace_head) == 48, "trace()");
-_Static_assert(offsetof(struct cpu, id) == 56, "trace()");
+_Static_assert(offsetof(struct cpu, trace_ring) == 40, "trace_write()");
+_Static_assert(offsetof(struct cpu, trace_head) == 48, "trace_write()");
+_Static_assert(offsetof(struct cpu, trace_tag) == 56, "trace_write()");
 _Static_assert(offsetof(struct cpu_features, smap) == 1, "CPU_FEATURES_SMAP");
 
 /* --- features --- */
@@ -264,6 +264,7 @@ void cpu_init(unsigned id)
     assert(id < MAX_CPUS);
     struct cpu *cpu = &cpus[id];
     cpu->id = id;
+    cpu->trace_tag = (uint64_t)id << 48;
     set_gs(cpu);            /* for frame_alloc() */
     fill_segments(&segments[id], id);
     load_segments(&segments[id]);

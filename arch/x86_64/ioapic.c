@@ -137,7 +137,7 @@ static void report_unexpected(unsigned vector)
 void irq_dispatch(unsigned vector)
 {
     taken[this_cpu()->id]++;
-    trace(PRIMER_EVENT_INTERRUPT, vector, 0, 0, 0, 0, 0);
+    trace(PRIMER_EVENT_INTERRUPT, vector, 0, 0, 0, 0);
     if (vector == VECTOR_SPURIOUS)      /* SDM vol. 3, 11.9: nothing is in service, nothing to acknowledge */
         return;
     unsigned input = vector - VECTOR_IRQ_BASE;

@@ -4,9 +4,9 @@
  */
 #include "tests/bench/bench.h"
 
-#define PAGES 4096ul                /* for each worker */
+#define PAGES 1024ul                /* for each worker */
 #define SIZE  (PAGES * PAGE_SIZE)
-#define RUNS  5u
+#define RUNS  3u
 
 static _Atomic uint32_t ready;      /* workers that stand at the start */
 static _Atomic uint32_t started;

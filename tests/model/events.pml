@@ -77,7 +77,7 @@ proctype forker()
         };
         p = 0
     };
-    run user(2, 1, 2);
+    run user(2, 1, CLONE_ACCESSES);
     leave_space(0, ASKED_BY_EVENT)
 }
 

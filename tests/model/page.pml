@@ -35,6 +35,9 @@
 #ifndef ACCESSES
 #define ACCESSES 2      /* by each of the two threads of the parent, reads or writes */
 #endif
+#ifndef CLONE_ACCESSES
+#define CLONE_ACCESSES 1
+#endif
 #ifndef SPECULATIONS
 #define SPECULATIONS 1  /* how often a CPU caches a translation that nobody has asked for */
 #endif

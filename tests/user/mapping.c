@@ -20,6 +20,7 @@ static const char *hints(void)
 {
     vaddr_t area = (vaddr_t)test_map(16 * PAGE);
     CHECK_STATUS(primer_vm_unmap(SELF, area, 16 * PAGE), 0);
+    area += 4 * PAGE;
     CHECK_STATUS(primer_vm_map(SELF, area, PAGE, RW, PRIMER_MAP_FIXED), (status_t)area);
     CHECK_STATUS(primer_vm_map(SELF, area, PAGE, RW, PRIMER_MAP_FIXED), E_OCCUPIED);
     CHECK_STATUS(primer_vm_map(SELF, area - PAGE, 3 * PAGE, RW, PRIMER_MAP_FIXED), E_OCCUPIED);
@@ -28,7 +29,7 @@ static const char *hints(void)
     vaddr_t far = 0x123456789000;
     CHECK_STATUS(primer_vm_map(SELF, far, PAGE, RW, 0), (status_t)far);
     CHECK_STATUS(primer_vm_map(SELF, PRIMER_USER_MAX - PAGE, PAGE, RW, PRIMER_MAP_FIXED), (status_t)(PRIMER_USER_MAX - PAGE));
-    status_t elsewhere = primer_vm_map(SELF, PRIMER_USER_MAX - PAGE, 2 * PAGE, RW, 0);
+    status_t elsewhere = primer_vm_map(SELF, PRIMER_USER_MAX - 2 * PAGE, 2 * PAGE, RW, 0);
     CHECK(elsewhere > 0);
     *(volatile uint8_t *)(PRIMER_USER_MAX - 1) = 1;
     return NULL;

@@ -1,6 +1,7 @@
 """Symbols of an ELF64 little-endian file (System V gABI, chapter 4), without needing binutils on the host."""
 import struct
 
+PT_LOAD = 1
 SHT_SYMTAB = 2
 SHF_EXECINSTR = 4
 STT_NOTYPE, STT_FUNC = 0, 2
@@ -51,3 +52,14 @@ class Elf:
         """(name, address) of functions and of labels in assembly code."""
         return [(text, value) for text, kind, section, value, _ in self._list
                 if kind in (STT_NOTYPE, STT_FUNC) and section in self._executable]
+
+    def bytes_at(self, address, length):
+        """What the file has for an address; ElfError if no segment of the file has it."""
+        offset, = struct.unpack_from("<Q", self._data, 0x20)
+        entry_size, count = struct.unpack_from("<HH", self._data, 0x36)
+        for at in range(offset, offset + entry_size * count, entry_size):
+            kind, _, start, base, _, size = struct.unpack_from("<IIQQQQ", self._data, at)
+            if kind == PT_LOAD and base <= address < base + size:
+                begin = start + address - base
+                return self._data[begin:begin + min(length, base + size - address)]
+        raise ElfError("%s has nothing at address %#x" % (self.path, address))

@@ -10,7 +10,7 @@ void show_threads(void)
 {
     struct primer_info_thread thread;
     print("  id task cpu prio  state           cpu ms  name\n");
-    for (uint64_t i = 0; primer_info(PRIMER_INFO_THREAD, i, &thread, sizeof(thread)) >= 0; i++) {
+    for (uint64_t id = 0; primer_info(PRIMER_INFO_THREAD, id, &thread, sizeof(thread)) >= 0; id = thread.id + 1) {
         print("%4lu %4lu %3lu %2lu", thread.id, thread.task, thread.cpu, thread.prio);
         if (thread.base_prio != thread.prio)
             print("<%-2lu", thread.base_prio);  /* above its own: somebody more urgent waits for it */
@@ -26,7 +26,7 @@ void show_tasks(void)
 {
     struct primer_info_task task;
     print("  id threads  frames  ranges handles     cpu ms\n");
-    for (uint64_t i = 0; primer_info(PRIMER_INFO_TASK, i, &task, sizeof(task)) >= 0; i++) {
+    for (uint64_t id = 0; primer_info(PRIMER_INFO_TASK, id, &task, sizeof(task)) >= 0; id = task.id + 1) {
         print("%4lu %7lu %7lu %7lu %7lu ", task.id, task.threads, task.frames, task.ranges, task.handles);
         print_ms(task.cpu_ns);
         print("\n");

@@ -16,7 +16,7 @@
 static struct {
     struct primer_mutex lock;
     struct primer_condition arrived;
-    char bytes[1024];               /* a ring; what comes when it is full is lost */
+    char bytes[8192];               /* a ring, for a pasted page; what comes when it is full is lost */
     unsigned head, tail;            /* ever written, ever read */
     status_t error;                 /* negative: the reader has given up */
     uint64_t foreground;            /* task that ^C kills; 0: nobody, ^C is a key like others */
