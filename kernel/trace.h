@@ -36,11 +36,24 @@ uint64_t trace_count(unsigned cpu);
 /* The time, and the words as they are stored. Any context (kernel/trace.c). */
 void trace_write(uint64_t tag, uint64_t who, uint64_t frames);
 
-static inline void trace(enum primer_event_kind kind, unsigned flags, uint64_t page_address, uint64_t who,
-                         uint32_t frame, uint32_t other)
+static inline uint64_t trace_tag(enum primer_event_kind kind, unsigned flags)
 {
-    /* The two shifts keep 40 bits of the page's number. */
-    trace_write(page_address << 12 >> 24 | (uint64_t)flags << 40 | (uint64_t)kind << 56, who, frame | (uint64_t)other << 32);
+    return (uint64_t)flags << 40 | (uint64_t)kind << 56;
+}
+
+static inline uint64_t trace_page_number(vaddr_t address) { return address << 12 >> 24; }   /* 40 bits of it */
+
+static inline void trace(enum primer_event_kind kind, unsigned flags, vaddr_t page_address, uint64_t who, uint32_t frame, uint32_t other)
+{
+    trace_write(trace_tag(kind, flags) | trace_page_number(page_address), who, frame | (uint64_t)other << 32);
+}
+
+/* What several events in a row have in common, put together once. */
+struct trace_subject { uint64_t page, who, frames; };
+
+static inline void trace_about(enum primer_event_kind kind, const struct trace_subject *subject)
+{
+    trace_write(trace_tag(kind, 0) | subject->page, subject->who, subject->frames);
 }
 
 /* Whom an event is about, when it is not simply a thread (then it is thread->who). */

@@ -46,10 +46,11 @@ static struct frame *reserve_frame(struct aspace *space, enum fault_result *resu
 /* From here on the page has a frame, and its bytes are on their way. */
 static enum fault_result commit(struct aspace *space, vaddr_t page, pte_t *slot, struct frame *frame, struct frame *source)
 {
-    trace_page(PRIMER_EVENT_ALLOC, who_for(space), page, frame, source);
     pinit_prepare(frame, space, page, source);
+    const struct trace_subject subject = pinit_subject(frame);
+    trace_about(PRIMER_EVENT_ALLOC, &subject);
     pte_set(slot, pte_make_io(frame_pfn(frame)));
-    trace_page(PRIMER_EVENT_IO, who_for(space), page, frame, source);
+    trace_about(PRIMER_EVENT_IO, &subject);
     return FAULT_RAISED;
 }
 

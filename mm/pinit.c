@@ -33,14 +33,6 @@ void pinit_prepare(struct frame *frame, struct aspace *space, vaddr_t page, stru
     frame->state = FRAME_FILLING;       /* until it is queued: with pinit=inline it never is */
 }
 
-void pinit_trace(enum primer_event_kind kind, unsigned flags, const struct frame *frame)
-{
-    struct thread *self = thread_current();
-    struct frame *source = frame->init.source;
-    trace(kind, flags, frame->init.page, trace_who(self->object.id, frame->init.space->task_id), frame_pfn(frame).value,
-          source ? frame_pfn(source).value : 0);
-}
-
 /* The worker sleeps: it gets the request in hand, with just the right priority, and the CPU next. */
 static void hand_over(struct pinit_queue *q, struct frame *frame, unsigned prio)
 {
@@ -71,7 +63,8 @@ void pinit_submit(struct frame *frame, unsigned prio)
     debug_assert(!irqs_on() && frame->state == FRAME_FILLING);
     frame->cpu = (uint8_t)cpu;
     frame->prio = (uint8_t)prio;
-    pinit_trace(PRIMER_EVENT_QUEUED, prio, frame);
+    const struct trace_subject subject = pinit_subject(frame);
+    trace_write(trace_tag(PRIMER_EVENT_QUEUED, prio) | subject.page, subject.who, subject.frames);
     if (q->worker_idle)
         hand_over(q, frame, prio);
     else
@@ -133,7 +126,6 @@ struct frame *pinit_take(struct pinit_queue *q)
         debug_assert(q->worker_idle);       /* nobody kills a worker */
         kernel_yield();
     }
-    pinit_trace(PRIMER_EVENT_TAKE, 0, frame);
     irq_enable();
     return frame;
 }

@@ -5,6 +5,8 @@
 #ifndef MM_PINIT_H
 #define MM_PINIT_H
 
+#include "kernel/thread.h"
+#include "kernel/trace.h"
 #include "mm/aspace.h"
 #include "mm/frame.h"
 
@@ -32,8 +34,17 @@ struct pinit_counts { uint64_t faults, zeroed, copied, joined, reused, dropped; 
 extern struct pinit_counts pinit_counts[MAX_CPUS];
 static inline struct pinit_counts *pinit_counts_here(void) { return &pinit_counts[this_cpu()->id]; }
 
-/* An event of the request in `frame`, by the current thread. */
-void pinit_trace(enum primer_event_kind kind, unsigned flags, const struct frame *frame);
+/* The request in `frame`, as events by the current thread are about it. */
+static inline struct trace_subject pinit_subject(const struct frame *frame)
+{
+    const struct frame *source = frame->init.source;
+    uint64_t source_pfn = source ? frame_pfn(source).value : 0;
+    return (struct trace_subject){
+        .page = trace_page_number(frame->init.page),
+        .who = trace_who(thread_current()->object.id, frame->init.space->task_id),
+        .frames = frame_pfn(frame).value | source_pfn << 32,
+    };
+}
 
 /* One line per queue that is not empty, for panic(). */
 void pinit_describe(void);

@@ -17,21 +17,21 @@
 
 struct pinit_counts pinit_counts[MAX_CPUS];
 
-static void fill(struct frame *frame)
+static void fill(struct frame *frame, const struct trace_subject *subject)
 {
-    pinit_trace(PRIMER_EVENT_FILL_BEGIN, 0, frame);
+    trace_about(PRIMER_EVENT_FILL_BEGIN, subject);
     if (frame->init.source)
         filler_copy(frame_virt(frame), frame_virt(frame->init.source));
     else
         filler_zero(frame_virt(frame));
-    pinit_trace(PRIMER_EVENT_FILL_END, 0, frame);
+    trace_about(PRIMER_EVENT_FILL_END, subject);
 }
 
 /*
  * Asks the entry, not our memory of it: the page may have been unmapped meanwhile, and what then stands there is somebody else's (INV-10). No mix-up is possible:
  * the frame stays ours until we let go of it, so no other entry can name it (INV-3). Under the space's lock; true if the page is out.
  */
-static bool publish_locked(struct aspace *space, struct frame *frame)
+static bool publish_locked(struct aspace *space, struct frame *frame, const struct trace_subject *subject)
 {
     vaddr_t page = frame->init.page;
     pte_t *slot = space->pt.root ? pt_lookup(&space->pt, page) : NULL;     /* NULL: the task has ended meanwhile */
@@ -39,7 +39,7 @@ static bool publish_locked(struct aspace *space, struct frame *frame)
     bool wanted = pte_is_io(pte) && pte_pfn(pte).value == frame_pfn(frame).value;
     if (!wanted) {
         pinit_counts_here()->dropped++;
-        pinit_trace(PRIMER_EVENT_DROP, 0, frame);
+        trace_about(PRIMER_EVENT_DROP, subject);
         return false;
     }
     struct vma *vma = vma_find(&space->vmas, page);
@@ -48,42 +48,45 @@ static bool publish_locked(struct aspace *space, struct frame *frame)
         pinit_counts_here()->copied++;
     else
         pinit_counts_here()->zeroed++;
-    pinit_trace(PRIMER_EVENT_PUBLISH, 0, frame);
+    trace_about(PRIMER_EVENT_PUBLISH, subject);
     frame->state = FRAME_READY;
     atomic_store_explicit(&frame->refs, 1, memory_order_relaxed);
     pte_set(slot, pte_make_present(frame_pfn(frame), vma->prot));
     return true;
 }
 
-/* Wakes some of those who slept on the frame of `page`; true if there are more. Under the space's lock. */
-static bool wake_some(struct list_node *waiters, vaddr_t page, pfn_t pfn)
+/* Wakes some of those who slept on the page; true if there are more. Under the space's lock. */
+static bool wake_some(struct list_node *waiters, const struct trace_subject *page)
 {
+    struct trace_subject subject = *page;
+    subject.frames = (uint32_t)page->frames | (uint64_t)thread_current()->object.id << 32;
     struct list_node *node = NULL;
     for (unsigned i = 0; i < WAKE_AT_ONCE && (node = list_pop_front(waiters)); i++) {
         struct thread *thread = list_entry(node, struct thread, wait_node);
-        uint64_t who = thread->who;     /* a thread that a kill has woken may be gone after thread_wake() */
-        uint32_t self = thread_current()->object.id;
-        trace(PRIMER_EVENT_WAKE, 0, page, who, pfn.value, self);
+        subject.who = thread->who;      /* before it is awake: a thread that is being killed may be gone then */
+        trace_about(PRIMER_EVENT_WAKE, &subject);
         if (!thread_wake(thread, 0))    /* a kill was faster: it is awake already, and off the list now */
-            trace(PRIMER_EVENT_LEAVE, 0, page, who, pfn.value, self);
+            trace_about(PRIMER_EVENT_LEAVE, &subject);
     }
     return node && !list_empty(waiters);
 }
 
-/* The page comes out, if it is still wanted, and everybody who slept on it wakes up. True if it did. */
-static bool finish(struct aspace *space, struct frame *frame)
+/*
+ * The page comes out, if it is still wanted, and everybody who slept on it wakes up. True if it did: then the frame may be mapped, unmapped and free
+ * as soon as the lock is back, so whoever is woken after that is on a list of ours.
+ */
+static bool finish(struct aspace *space, struct frame *frame, const struct trace_subject *subject)
 {
-    vaddr_t page = frame->init.page;    /* once the lock is back, the frame may be mapped, unmapped and free */
     struct list_node waiters;
     list_init(&waiters);
     spin_lock(&space->lock);
     list_splice_back(&waiters, &frame->init.waiters);
-    bool published = publish_locked(space, frame);
-    bool more = wake_some(&waiters, page, frame_pfn(frame));
+    bool published = publish_locked(space, frame, subject);
+    bool more = wake_some(&waiters, subject);
     spin_unlock(&space->lock);
     while (unlikely(more)) {
         spin_lock(&space->lock);
-        more = wake_some(&waiters, page, frame_pfn(frame));
+        more = wake_some(&waiters, subject);
         spin_unlock(&space->lock);
     }
     return published;
@@ -94,8 +97,10 @@ void pinit_serve(struct frame *frame)
     struct thread *self = thread_current();
     struct aspace *space = frame->init.space;
     struct frame *source = frame->init.source;
+    const struct trace_subject subject = pinit_subject(frame);
     uint64_t freed = 0;
     debug_assert(irqs_on() && frame->state == FRAME_FILLING);
+    trace_about(PRIMER_EVENT_TAKE, &subject);
 
     /* The time goes on the account of the task that is served, for as long as we hold the request's reference to its space (INV-9). */
     _Atomic uint64_t *own_charge = self->charge;
@@ -107,10 +112,10 @@ void pinit_serve(struct frame *frame)
      */
     if (source) {
         tlb_shootdown(space);
-        pinit_trace(PRIMER_EVENT_FLUSH, 0, frame);
+        trace_about(PRIMER_EVENT_FLUSH, &subject);
     }
-    fill(frame);
-    if (unlikely(!finish(space, frame))) {
+    fill(frame, &subject);
+    if (unlikely(!finish(space, frame, &subject))) {
         frame_free(frame);          /* no entry names it, and its waiters are gone */
         freed++;
     }
