@@ -90,7 +90,8 @@ enum primer_call {
  * thread_create(task, entry, sp, arg, prio) A thread that starts at entry with rdi = arg and rsp = sp. prio 1..PRIMER_PRIO_MAX, not above
  *                                          the caller's own limit; 0: the caller's. A handle.
  * thread_exit()                            Ends the calling thread; the task with its last one (status 0).
- * thread_priority(thread, prio)            Sets it; prio 0 only asks. The old one. E_NO_RIGHT: above the caller's own and the thread's.
+ * thread_priority(thread, prio)            Sets it; prio 0 only asks. The old one.
+ *                                          E_NO_RIGHT: above both the caller's own and the thread's.
  * thread_tls(base)                         Sets the caller's FS base.
  * yield()                                  Lets others of the same priority run.
  * kill(handle)                             Ends a task (status PRIMER_STATUS_KILLED) or a thread, wherever it is.

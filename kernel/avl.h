@@ -1,6 +1,7 @@
 /*
  * Intrusive AVL trees: the node lives in the object, the caller finds the place, the tree keeps itself balanced. Height at
- * most 1.44 log2(n). Used for the ranges of an address space, for its address waiters, for timers and for the registers of objects. The owner's lock protects a tree.
+ * most 1.44 log2(n). Used for the ranges of an address space, for its address waiters, for timers, and for the
+ * registers of objects. The owner's lock protects a tree.
  * An augmented tree has an `update` that recomputes what a node knows of its subtree from its children.
  */
 #ifndef KERNEL_AVL_H

@@ -114,7 +114,10 @@ void thread_fault(struct trap_frame *frame, const char *what);
 /* The same for a page fault: also says which address was touched. */
 void thread_page_fault(struct trap_frame *frame, const char *what, vaddr_t address);
 
-/* What the current thread has used since its last switch goes on its charge; what follows, on `charge` (NULL: nobody's). Any context. kernel/exit.c */
+/*
+ * What the current thread has used since its last switch goes on its charge; what follows, on `charge` (NULL:
+ * nobody's). Any context. kernel/exit.c
+ */
 void thread_charge_to(_Atomic uint64_t *charge);
 
 /* Called with the last reference gone: the slot may be used again. Any context. */

@@ -11,7 +11,7 @@
 #include "kernel/trace.h"
 #include "mm/aspace.h"
 
-#define STEP_ENTRIES 32u
+#define STEP_ENTRIES 16u        /* per lock hold, which may also have to make three tables */
 
 /* The entry that the clone gets for the source's; the source's turns copy-on-write too. Under the source's lock. */
 static pte_t share_entry(pte_t *slot, unsigned prot)
@@ -101,6 +101,7 @@ struct aspace *vm_clone(struct aspace *source, status_t *error)
     if (!clone)
         return NULL;
     for (vaddr_t va = USER_MIN; va < USER_MAX && *error == 0;) {
+        table_stock_fill();         /* so that a step seldom has to zero a table with interrupts off */
         struct vma *fresh = account_alloc(clone->account, sizeof *fresh, error);
         if (fresh)
             *error = clone_step(source, clone, &va, fresh);

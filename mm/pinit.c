@@ -77,6 +77,8 @@ void pinit_raise(struct frame *frame, unsigned prio)
     struct pinit_queue *q = &queues[frame->cpu];
     spin_lock(&q->lock);
     if (frame->state == FRAME_QUEUED && prio > frame->prio) {
+        /* Its new level first: the worker looks without the lock whether there is anything, and must not find nothing in between. */
+        __atomic_fetch_or(&q->requests.nonempty, 1ull << prio, __ATOMIC_RELAXED);
         prio_queue_remove(&q->requests, frame->prio, &frame->link);
         frame->prio = (uint8_t)prio;
         prio_queue_push(&q->requests, prio, &frame->link);

@@ -109,7 +109,7 @@ status_t vm_unmap(struct aspace *space, vaddr_t start, uint64_t len)
     vaddr_t end = start + len;
     struct spares spares = {{NULL, NULL}};
     status_t error = 0;
-    while (error == 0) {
+    while (error == 0 && start < end) {     /* behind `end` may be what others have mapped since */
         bool need_nodes = false;
         spin_lock(&space->lock);
         struct vma *vma = cut_out(space, start, end, &spares, &need_nodes);

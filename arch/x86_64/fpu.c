@@ -7,6 +7,7 @@
 #include "arch/cpu.h"
 #include "arch/trap.h"
 #include "arch/x86_64/descriptors.h"
+#include "kernel/mem.h"
 #include "kernel/panic.h"
 #include "kernel/thread.h"
 
@@ -65,8 +66,7 @@ void fpu_area_init(void *area)
 {
     assert((uintptr_t)area % 64 == 0 && cpu_features.xsave_size <= FPU_AREA_MAX);
     uint8_t *bytes = area;
-    for (uint32_t i = 0; i < cpu_features.xsave_size; i++)
-        bytes[i] = 0;
+    memset(bytes, 0, cpu_features.xsave_size);
     *(uint16_t *)(bytes + AREA_FCW_OFFSET) = FCW_DEFAULT;
     *(uint32_t *)(bytes + AREA_MXCSR_OFFSET) = MXCSR_DEFAULT;
 }

@@ -134,6 +134,8 @@ vaddr_t pt_next_table(const struct pagetable *pt, vaddr_t va, vaddr_t end)
     if (!pt->root)
         return end;
     unsigned looks = PT_LOOKS;
+    if (virt_to_frame(pt->root)->table.used == 0)
+        return end;
     while (va < end && looks > 0) {
         unsigned level = PT_TOP;
         const pte_t *table = pt->root;

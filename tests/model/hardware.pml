@@ -15,13 +15,15 @@ inline tlb_drop(cpu)
     TLB(cpu, PAGES - 1).kind = NONE; TLB(cpu, PAGES - 1).frame = 0
 }
 
-/* tlb_shootdown(): when it returns, no CPU uses a translation of the space from before the call. */
+inline ask(cpu, me) { if :: state[cpu] != DEAD -> flush_asked[cpu] = flush_asked[cpu] | me :: else fi }
+
+/* tlb_shootdown(): when it returns, no CPU uses a translation of the space from before the call. Asks who has the space loaded. */
 inline tlb_shootdown(s, me)
 {
     d_step {
         if
-        :: s == 0 -> flush_asked[0] = flush_asked[0] | me; flush_asked[1] = flush_asked[1] | me
-        :: else   -> flush_asked[2] = flush_asked[2] | me
+        :: s == 0 -> ask(0, me); ask(1, me)
+        :: else   -> ask(2, me)
         fi
     };
     ((flush_asked[0] | flush_asked[1] | flush_asked[2]) & me) == 0

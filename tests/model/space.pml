@@ -67,7 +67,7 @@ inline leave_space(s, me)
 {
     d_step { threads[s]--; last = (threads[s] == 0) };
     if
-    :: last -> vm_unmap(s, me); space_put(s)
+    :: last -> hold { vm_unmap(s, me); space_put(s) }
     :: else
     fi
 }

@@ -17,6 +17,7 @@ from runner import cases
 from primer import machine as machines
 
 ALL = "all"
+LIMIT, ALL_LIMIT = 120, 300     # seconds: backstops
 
 # Options that make races likely, on as many CPUs as there are cores to run them at once, and on more.
 RACES = [
@@ -57,7 +58,7 @@ def run_program(program, name, options):
     """Boots it, and hands its results on. How many failed."""
     place = "/".join(part for part in (program if program != ALL else "", name) if part)
     try:
-        result = cases.boot(cmd="/test/" + program, timeout=300, **options)
+        result = cases.boot(cmd="/test/" + program, timeout=ALL_LIMIT if program == ALL else LIMIT, **options)
     except cases.Failed as failed:
         cases.say("FAIL", place or program, str(failed))
         return 1

@@ -141,7 +141,7 @@ static const char *trace_into_copy(void)
     status_t got = primer_trace_read(0, from, events, count);
     CHECK(got > 0 || got == E_NOT_FOUND);
     for (status_t i = 0; i < got; i++)
-        CHECK(events[i].cpu == 0 && events[i].kind >= 1 && events[i].kind <= 25);
+        CHECK(events[i].cpu == 0 && events[i].kind >= 1 && events[i].kind <= PRIMER_EVENT_TASK_NEW);
     return NULL;
 }
 
@@ -220,11 +220,14 @@ static void meddle(void *number)
 {
     vaddr_t place = 0x40000000 + (uintptr_t)number * 0x400000;
     static uint8_t bytes[3 * PAGE];
+    uint64_t random = place;
     while (!atomic_load(&stop)) {
+        primer_sleep(test_random(&random) % 100 * NS_PER_US);   /* or they do nothing but wait for each other's lock */
         status_t at = primer_vm_map(victim, place, 4 * PAGE, RW, 0);
         primer_vm_write(victim, place + PAGE - 8, bytes, 2 * PAGE);
         if (at == E_DEAD)
             break;
+        primer_vm_protect(victim, place, 2 * PAGE, R);
         if (at > 0 && (uintptr_t)number % 2)
             primer_vm_unmap(victim, (vaddr_t)at, 4 * PAGE);
     }

@@ -137,7 +137,7 @@ class History:
     def _fault(self, event):
         thread = self._thread(event.thread)
         self._check(not thread.took, "INV-6", "a worker has a page fault", event)
-        if thread.sleeper:
+        if thread.sleeper and "RESUME" not in thread.sleeper.at:
             self._break("INV-4", "a thread that sleeps has a page fault", *thread.sleeper.at.values(), event)
         if thread.new:
             self._check(thread.new.task == event.task, "claim 8", "a thread faults in another task than its own", thread.new, event)
