@@ -79,7 +79,7 @@ enum primer_call {
  * sleep(ns)                                0 after at least that long.
  * vm_map(task, address, len, prot, flags)  Maps zeroed memory (or, with PRIMER_MAP_ARCHIVE, the boot archive read-only: len is ignored).
  *                                          Without PRIMER_MAP_FIXED the address is a hint, 0: none. The address.
- *                                          E_OCCUPIED, E_NO_MEMORY, E_QUOTA. W+X is E_BAD_ARGUMENT.
+ *                                          E_OCCUPIED, E_NO_MEMORY, E_QUOTA, E_DEAD. W+X is E_BAD_ARGUMENT.
  * vm_unmap(task, address, len)             Whatever is mapped in the range is gone. Holes are fine.
  * vm_protect(task, address, len, prot)     E_NOT_MAPPED if the range has a hole; then nothing is changed.
  * vm_read(task, address, buf, len)         Copies from another task's memory, or to it. The target may be not yet touched: the copy waits

@@ -33,6 +33,7 @@ void object_put(struct object *object);
  * short, take no lock). E_NOT_FOUND if there is none.
  */
 status_t object_visit(enum object_type type, uint32_t id, void (*visit)(struct object *object, void *arg), void *arg);
+/* How many of the type are listed. No lock: old by the time it is used. */
 uint64_t object_count(enum object_type type);
 
 /* --- ends: kernel/end.c --- */

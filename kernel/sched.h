@@ -45,6 +45,7 @@ uint64_t sched_slice_end(void);
 void sched_slice_over(void);
 
 struct sched_counts { uint64_t switches, idle_ticks; };
+/* Of any CPU, up to now. */
 struct sched_counts sched_counts(unsigned cpu);
 
 #endif

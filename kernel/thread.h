@@ -74,6 +74,7 @@ struct thread {
     _Alignas(64) uint8_t fpu[FPU_AREA_MAX];     /* when it is not in the registers; never used by kernel threads */
 };
 
+/* For people; "?" for a number that is none. */
 const char *thread_state_name(enum thread_state state);
 const char *wait_reason_name(enum wait_reason reason);
 
@@ -93,7 +94,8 @@ status_t MUST_CHECK thread_create_user(struct task *task, vaddr_t entry, vaddr_t
 
 
 /*
- * Makes the current thread BLOCKED on `queue` (may be NULL), or does nothing and returns false if it is being killed. Under the lock of what it
+ * Makes the current thread BLOCKED on `queue` (may be NULL), or returns false if it is being killed; then it is on
+ * no list that it was not on before. Under the lock of what it
  * waits for, so that no waker comes in between. The CPU is given up at the next kernel exit.
  */
 bool MUST_CHECK thread_block(enum wait_reason reason, void *object, struct list_node *queue);

@@ -14,6 +14,7 @@ struct timer {
     enum { TIMER_STOPPED, TIMER_PENDING, TIMER_FIRING } state;  /* under the same lock */
 };
 
+/* Boot, CPU 0, before the first timer. */
 void timers_init(void);
 
 /* Starts a stopped timer on this CPU. A deadline in the past fires at the next interrupt. Interrupts off; rank TIMER. */

@@ -39,7 +39,10 @@ struct aspace *aspace_create(struct account *account, status_t *error);
 static inline void aspace_get(struct aspace *space) { atomic_fetch_add_explicit(&space->refs, 1, memory_order_relaxed); }
 /* The last reference frees the struct; the space has been emptied before. Any context. */
 void aspace_put(struct aspace *space);
-/* Unmaps everything, for good: later calls on the space give E_DEAD. No thread runs in it any more. Interrupts on; bounded steps. */
+/*
+ * Unmaps everything, for good: later vm_map() gives E_DEAD, and the other calls find nothing. None of its threads runs
+ * any more, but another task may be in the middle of a call on it. Interrupts on; bounded steps. Once.
+ */
 void aspace_empty(struct aspace *space);
 
 /* --- ranges: mm/vm.c. Interrupts on, no lock held, may be preempted; errors as in abi.h --- */
@@ -72,6 +75,7 @@ void tlb_shootdown(struct aspace *space);
 /* The interrupt by which others ask. Interrupts off. */
 void aspace_tlb_interrupt(void);
 
+/* How often CPU `cpu` has asked others to flush. */
 uint64_t tlb_shootdowns(unsigned cpu);
 
 #endif

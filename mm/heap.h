@@ -10,6 +10,7 @@
 
 #define HEAP_MAX 2048u      /* bytes */
 
+/* Boot, CPU 0, after frame_init(). */
 void heap_init(void);
 
 /* Zeroed memory, aligned to the power of two at or above `size` (1..HEAP_MAX bytes). NULL: no memory. Never sleeps; rank HEAP. */

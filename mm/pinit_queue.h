@@ -19,6 +19,7 @@ struct pinit_queue {
     struct thread *worker;              /* fixed after init */
 };
 
+/* The queue of a CPU; its set-up, once, at boot. */
 struct pinit_queue *pinit_queue_of(unsigned cpu);
 void pinit_queue_init(struct pinit_queue *q, struct thread *worker);
 

@@ -33,12 +33,14 @@ struct vma_set {
     unsigned count;
 };
 
+/* An empty set for ranges in [floor, ceiling), page-aligned; floor is not 0. */
 void vma_set_init(struct vma_set *set, vaddr_t floor, vaddr_t ceiling);
 
 /* The range that contains `va`; NULL. */
 struct vma *vma_find(struct vma_set *set, vaddr_t va);
 /* The first range that ends above `va`; NULL. */
 struct vma *vma_find_above(struct vma_set *set, vaddr_t va);
+/* The next one by address; NULL. */
 struct vma *vma_next(const struct vma *vma);
 /* Whether [start, end) touches no range. */
 bool vma_is_free(struct vma_set *set, vaddr_t start, vaddr_t end);

@@ -2,6 +2,14 @@
  * mm/vm.c and the end of threads: how mappings and spaces go away.
  */
 
+/* When nobody can touch the page any more, what was last written is still there. Inside a d_step. */
+inline check_last_values(s, p)
+{
+    must(inv_7_value_is_the_last_written, threads[s] > 0
+         || ((frame[gone[p]].word[0] == VALUE(s, p).before[0] || frame[gone[p]].word[0] == VALUE(s, p).after[0])
+             && (frame[gone[p]].word[1] == VALUE(s, p).before[1] || frame[gone[p]].word[1] == VALUE(s, p).after[1])))
+}
+
 /* What the entry named goes on our list. An io entry's frame is its worker's (INV-3). Locked. */
 inline clear_entry(s, p)
 {
@@ -17,7 +25,7 @@ inline clear_entry(s, p)
             :: frame[PTE(s, p).frame].source != NO_FRAME && !mutant(UNMAP_IO_NO_FLUSH) -> need_flush = 1
             :: else
             fi
-        :: present(PTE(s, p)) -> gone[p] = PTE(s, p).frame; need_flush = 1
+        :: present(PTE(s, p)) -> gone[p] = PTE(s, p).frame; need_flush = 1; check_last_values(s, p)
         :: else
         fi;
         must(inv_10_gone_stays_gone, vma[s] != GONE || PTE(s, p).kind == NONE);

@@ -32,6 +32,7 @@ SUITES = [
     _script("boot", "boot/run"),
     _script("console", "console/run"),
     _script("rules", "runner/rules.py"),
+    _script("docs", "docs/check"),
 ]
 
 

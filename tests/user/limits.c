@@ -238,7 +238,7 @@ static const char *hoard_threads(void)
 
 static const char *in_small_account(const char *name, status_t wanted)
 {
-    status_t task = test_spawn(name, &small);
+    status_t task = test_spawn(name, 0, &small);
     CHECK(task > 0);
     status_t status = test_wait((uint64_t)task);
     return status == wanted ? NULL : test_fail("%s ended with %ld, not %ld", name, status, wanted);
@@ -257,7 +257,7 @@ static const char *handles(void)      { return in_small_account("_handles", 0); 
 static const char *hoard(void)
 {
     static struct primer_thread many[20];
-    status_t task = test_spawn("_hoard", &small), status = 0;
+    status_t task = test_spawn("_hoard", 0, &small), status = 0;
     CHECK(task > 0);
     do {
         unsigned got = 0;
@@ -274,7 +274,7 @@ static const char *hoard(void)
 /* A bomb in its account, and we compute on. */
 static const char *bomb_of_threads(void)
 {
-    status_t task = test_spawn("_thread_bomb", &small);
+    status_t task = test_spawn("_thread_bomb", 0, &small);
     CHECK(task > 0);
     uint64_t end = primer_clock() + NS_PER_S / 2, rounds = 0, state = 99;
     while (primer_clock() < end) {
@@ -293,7 +293,7 @@ static const char *bomb_of_threads(void)
 /* Killing its first task would not end the others: this one ends by itself, after a while. */
 static const char *bomb_of_forks(void)
 {
-    status_t task = test_spawn("_short_fork_bomb", &small);
+    status_t task = test_spawn("_short_fork_bomb", 0, &small);
     CHECK(task > 0);
     CHECK_STATUS(test_wait((uint64_t)task), 0);
     return NULL;

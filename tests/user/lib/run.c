@@ -5,6 +5,7 @@
 #include "tests/user/lib/test.h"
 
 static const char *program;                 /* argv[0], for test_spawn() */
+static uint64_t spawn_number;
 
 const char *test_fail(const char *format, ...)
 {
@@ -53,16 +54,18 @@ const char *test_child(test_function *function, status_t status)
     return got == E_TIMEOUT ? "a child does not end" : test_fail("a child ended with status %ld, not %ld", got, status);
 }
 
-status_t test_spawn(const char *name, const struct primer_limits *limits)
+status_t test_spawn(const char *name, uint64_t number, const struct primer_limits *limits)
 {
-    char word[64];
-    format(word, sizeof word, "=%s", name);
-    char path[64];
+    char path[64], word[64], digits[24];
     format(path, sizeof path, "%s", program);
-    char *argv[] = {path, word, NULL};
+    format(word, sizeof word, "=%s", name);
+    format(digits, sizeof digits, "%lu", number);
+    char *argv[] = {path, word, digits, NULL};
     const char *reason;
-    return primer_spawn(program, 2, argv, limits, 0, &reason);
+    return primer_spawn(program, 3, argv, limits, 0, &reason);
 }
+
+uint64_t test_number(void) { return spawn_number; }
 
 void test_thread(struct primer_thread *thread, void (*function)(void *), void *argument, unsigned prio)
 {
@@ -131,7 +134,7 @@ static bool is_wanted(const char *name, int argc, char **argv)
 int test_main(const struct test_case *cases, unsigned count, int argc, char **argv)
 {
     program = argv[0];
-    if (argc == 2 && argv[1][0] == '=') {
+    if (argc == 3 && argv[1][0] == '=' && parse_u64(argv[2], &spawn_number)) {
         for (unsigned i = 0; i < count; i++)
             if (strcmp(cases[i].name, argv[1] + 1) == 0)
                 return call(cases[i].run);

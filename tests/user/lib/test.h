@@ -67,10 +67,11 @@ status_t test_wait(uint64_t handle);
 const char *test_child(test_function *function, status_t status);
 
 /*
- * The same for a task on an account of its own with `limits`: this program started anew, as `PROGRAM =NAME`, which
- * calls the case of that name and nothing else. A handle or an error.
+ * The same for a task on an account of its own with `limits`: this program started anew, as `PROGRAM =NAME NUMBER`, which
+ * calls the case of that name and nothing else. A handle or an error. `number` is what test_number() gives there.
  */
-status_t MUST_CHECK test_spawn(const char *name, const struct primer_limits *limits);
+status_t MUST_CHECK test_spawn(const char *name, uint64_t number, const struct primer_limits *limits);
+uint64_t test_number(void);
 
 /* A thread that must start. */
 void test_thread(struct primer_thread *thread, void (*function)(void *), void *argument, unsigned prio);
