@@ -103,7 +103,7 @@ struct trap_frame *kernel_exit(struct trap_frame *frame)
     struct thread *self = cpu->current;
     bool stays = atomic_load_explicit(&self->state, memory_order_relaxed) == THREAD_RUNNING
               && !atomic_load_explicit(&cpu->need_resched, memory_order_relaxed);
-    if (unlikely(!stays))
+    if (unlikely(!stays) && cpu->nheld == 0)    /* not while a peek at user memory under a lock has faulted (kernel/address.c) */
         frame = choose_frame(cpu, self, frame);
     else if (unlikely(atomic_load_explicit(&self->killed, memory_order_relaxed)) && trap_from_user(frame))
         end_killed(NULL);

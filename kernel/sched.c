@@ -185,8 +185,7 @@ static struct thread *steal_from(struct runq *q, unsigned to)
     }
     if (found) {
         dequeue(q, found);
-        found->cpu = to;
-        atomic_store_explicit(&found->on_cpu, 1, memory_order_relaxed);     /* ours, before anyone else can look */
+        found->cpu = to;        /* on no queue now: nobody else finds it */
     }
     spin_unlock(&q->lock);
     return found;
@@ -216,12 +215,14 @@ static void note_idle(struct runq *q, unsigned cpu, bool idle)
     }
 }
 
-/* Who was to run next stands in line after all, at the front. Under q->lock. */
+/*
+ * Who was to run next stands in line after all: at the front, unless it is a faulter and the slice that it would go on with is over. Under q->lock.
+ */
 static void queue_next(struct runq *q)
 {
     if (!q->next)
         return;
-    enqueue(q, q->next, true);
+    enqueue(q, q->next, !q->slice_over || q->next->wait == WAIT_WORK);
     q->next = NULL;
 }
 
@@ -264,21 +265,18 @@ static struct thread *take(struct runq *q, const struct cpu *cpu)
     return list_entry(node, struct thread, run_node);
 }
 
-/* The thread that was told to run next, if nobody more urgent waits; else the first of the queue, else one from another CPU. Under q->lock. */
+/* The first of the queue, or one from another CPU, or idle. Under q->lock. */
 static struct thread *choose(struct runq *q, const struct cpu *cpu)
 {
-    struct thread *next = q->next;
-    if (next && (int)next->prio >= prio_queue_top(&q->ready)) {
-        q->next = NULL;
-        return next;
-    }
     queue_next(q);
-    next = take(q, cpu);
+    struct thread *next = take(q, cpu);
     if (next == cpu->idle) {
         spin_unlock(&q->lock);      /* other queues' locks have the same rank: one at a time */
         struct thread *stolen = steal(cpu->id);
         spin_lock(&q->lock);
-        next = stolen ? stolen : take(q, cpu);      /* somebody may have come while we looked elsewhere */
+        if (stolen)                 /* through the queue: somebody more urgent may have come meanwhile */
+            enqueue(q, stolen, true);
+        next = take(q, cpu);
     }
     return next;
 }
@@ -296,19 +294,20 @@ static inline struct thread *mark_running(struct runq *q, struct thread *next)
     atomic_store_explicit(&next->state, THREAD_RUNNING, memory_order_relaxed);
     atomic_store_explicit(&next->on_cpu, 1, memory_order_relaxed);
     atomic_store_explicit(&q->running, next, memory_order_relaxed);
-    atomic_store_explicit(&q->running_prio, next->prio, memory_order_relaxed);
+    atomic_store(&q->running_prio, next->prio);
     q->switches++;
     return next;
 }
 
 /*
  * The hand-off: the current thread is blocked, and another was told to run next. Nothing but the queue's bitmap is looked at, without the lock: somebody who
- * comes just now sets need_resched after we have cleared it. The slice is handed on, too, so that faulter and worker together have no more than one.
+ * comes just now sets need_resched after we have cleared it. The slice is handed on, too, so that faulter and worker together
+ * have no more than one; when it is over, the worker still gets the CPU, but the faulter goes back in line.
  */
 static bool is_handed_on(const struct runq *q, const struct thread *self)
 {
     return q->next && atomic_load_explicit(&self->state, memory_order_relaxed) != THREAD_RUNNING
-        && (int)q->next->prio >= prio_queue_top(&q->ready);
+        && (int)q->next->prio >= prio_queue_top(&q->ready) && (!q->slice_over || q->next->wait == WAIT_WORK);
 }
 
 static __attribute__((noinline)) struct thread *pick_from_queue(struct runq *q, struct cpu *cpu, struct thread *self, uint64_t now)
@@ -341,7 +340,16 @@ struct thread *sched_pick(struct thread *self, uint64_t now)
         return pick_from_queue(q, cpu, self, now);
     struct thread *next = q->next;
     q->next = NULL;
-    return mark_running(q, next);
+    mark_running(q, next);
+    /*
+     * Somebody who came since we looked has compared himself with the thread that leaves. He enqueued and then read running_prio, we wrote it and then look
+     * at the queue (both sequentially consistent): one of us sees the other.
+     */
+    if (unlikely(prio_queue_top(&q->ready) > (int)next->prio)) {
+        atomic_store_explicit(&cpu->need_resched, true, memory_order_relaxed);
+        ipi_send(cpu->id, VECTOR_RESCHEDULE);
+    }
+    return next;
 }
 
 /*

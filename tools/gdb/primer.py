@@ -12,7 +12,7 @@ sys.path[:0] = [os.path.dirname(HERE), HERE]       # in this order: `primer` is 
 
 import view
 import walk
-from primer import elf
+from primer import elf, text, trace
 
 
 class PrimerCommand(gdb.Command):
@@ -182,6 +182,23 @@ class Locks(Command):
             print("no CPU holds a lock")
 
 
+class Trace(Command):
+    """The latest events of the trace, of all CPUs (20 if no number is given)."""
+    usage = "primer trace [COUNT]"
+
+    def run(self, count="20"):
+        count, kept = int(gdb.parse_and_eval(count)), int(gdb.parse_and_eval("trace_header.ring_events"))
+        events = []
+        for cpu in view.cpus():
+            head = int(cpu["trace_head"]) // trace.EVENT_SIZE
+            for slot in range(max(0, head - min(count, kept)), head):
+                event = int(cpu["trace_ring"]) + slot % kept * trace.EVENT_SIZE
+                events += trace.decode(bytes(gdb.selected_inferior().read_memory(event, trace.EVENT_SIZE)))
+        events = sorted(events, key=lambda event: event.time)[-count:] if count > 0 else []
+        for event in events:
+            print(text.line(event, events[0].time, int(gdb.parse_and_eval("tsc_hz"))))
+
+
 class UserBreakpoint(gdb.Breakpoint):
     """At an address of one program: others have other code there, and are not stopped."""
 
@@ -232,4 +249,4 @@ class CurrentTask(gdb.Function):
 
 PrimerCommand()
 CurrentTask()
-COMMANDS = [kind() for kind in (Threads, Tasks, Spaces, PageTable, Frame, InitQueues, Ranges, RunQueues, Locks, User)]
+COMMANDS = [kind() for kind in (Threads, Tasks, Spaces, PageTable, Frame, InitQueues, Ranges, RunQueues, Locks, Trace, User)]

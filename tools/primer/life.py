@@ -8,6 +8,7 @@ is a (task, page number); of a task that is being cloned the number is known onl
 """
 import collections
 
+from . import text
 from . import trace as traces
 
 ERROR_PRESENT, ERROR_WRITE, ERROR_USER = 1, 2, 4        # the CPU's error code (SDM vol. 3, 4.7)
@@ -87,6 +88,13 @@ class History:
             if handler:
                 handler(event)
         self._end()
+
+    def time(self, event):
+        """Microseconds since the first event."""
+        return text.microseconds(event, self.events[0].time, self.tsc_hz)
+
+    def line(self, event):
+        return text.line(event, self.events[0].time, self.tsc_hz)
 
     # --- helpers ---
 

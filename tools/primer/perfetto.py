@@ -18,7 +18,7 @@ class _Converter:
         self.out = []
 
     def time(self, event):
-        return round(text.microseconds(event, self.history), 4)
+        return round(self.history.time(event), 4)
 
     def add(self, phase, name, process, track, time, **more):
         self.out.append({"ph": phase, "name": name, "pid": process, "tid": track, "ts": time, **more})

@@ -3,8 +3,8 @@
 ERROR_BITS = ((1, "present"), (2, "write"), (4, "user"), (16, "fetch"))     # SDM vol. 3, 4.7
 
 
-def microseconds(event, history):
-    return (event.time - history.events[0].time) * 1e6 / (history.tsc_hz or 1)
+def microseconds(event, begin, tsc_hz):
+    return (event.time - begin) * 1e6 / (tsc_hz or 1)
 
 
 def _source(event):
@@ -45,7 +45,8 @@ def where(event):
     return " ".join(word for word in (page, frame) if word)
 
 
-def line(event, history):
+def line(event, begin, tsc_hz):
+    """`begin`: what counts as time 0."""
     detail = DETAILS.get(event.kind, lambda event: "")(event)
-    return ("%12.3f us  cpu %-2d %-10s  %-19s  %-27s  %s" % (microseconds(event, history), event.cpu, event.kind, who(event),
+    return ("%12.3f us  cpu %-2d %-10s  %-19s  %-27s  %s" % (microseconds(event, begin, tsc_hz), event.cpu, event.kind, who(event),
                                                          where(event), detail)).rstrip()
