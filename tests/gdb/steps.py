@@ -161,7 +161,7 @@ def views():
     """Every other command says something, and errors are sentences."""
     for command, text in (("primer", "primer pt ADDRESS [TASK]"), ("primer tasks", "page tables at"), ("primer spaces", "task "),
                           ("primer vmas %d" % fault.task, "r-x  anonymous"), ("primer runq", "CPU 0 runs"),
-                          ("primer pt 0xffffffff80100000", "PML4[511]")):
+                          ("primer pt 0xffffffff80100000", "PML4[511]"), ("primer trace 12", "RESUME")):
         expect(text in run(command), "%s does not show %r" % (command, text))
     for command, text in (("primer vmas 99", "no task 99"), ("primer pt", "usage"), ("primer frame 0xfffffff", "not RAM"),
                           ("primer user nonesuch", "does not exist")):

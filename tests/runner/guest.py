@@ -20,29 +20,28 @@ ALL = "all"
 LIMIT, ALL_LIMIT = 120, 300     # seconds: backstops
 
 # Options that make races likely, on as many CPUs as there are cores to run them at once, and on more.
-RACES = [
-    ("delay", {"smp": 4, "append": "pinit.delay=200"}),
-    ("shuffle", {"smp": 2, "append": "pinit.shuffle"}),
-    ("quantum", {"smp": 2, "append": "quantum=100"}),
-    ("together", {"smp": 4, "append": "pinit.delay=50 pinit.shuffle quantum=100"}),
-]
+RACES = {
+    "races-delay": ({"debug": True, "smp": 4, "append": "pinit.delay=200"}, True),
+    "races-shuffle": ({"debug": True, "smp": 2, "append": "pinit.shuffle"}, True),
+    "races-quantum": ({"debug": True, "smp": 2, "append": "quantum=100"}, True),
+    "races-together": ({"debug": True, "smp": 4, "append": "pinit.delay=50 pinit.shuffle quantum=100"}, True),
+}
 # Programs that these make slow, and no more severe: what they are about is not the order in which pages are filled.
 NOT_RACY = {"limits", "protection"}
 
-# mode: ([(name of the boot, "" if there is only one; options for machines.Machine)], each program by itself?)
+# mode: (options for machines.Machine, each program by itself?)
 MODES = {
-    "1cpu": ([("", {"debug": True, "smp": 1})], True),
-    "2cpu": ([("", {"debug": True, "smp": 2})], True),
-    "4cpu": ([("", {"debug": True, "smp": 4})], True),
-    "release": ([("", {"smp": 2})], True),
-    "races": ([(name, {"debug": True, **options}) for name, options in RACES], True),
-    "inline": ([("", {"debug": True, "smp": 2, "append": "pinit=inline"})], False),
-    "iso": ([("", {"iso": True, "smp": 4})], False),
-    "uefi": ([("", {"uefi": True, "smp": 4})], False),
-    "icount": ([("", {"debug": True, "icount": True})], False),
+    "1cpu": ({"debug": True, "smp": 1}, True),
+    "2cpu": ({"debug": True, "smp": 2}, True),
+    "4cpu": ({"debug": True, "smp": 4}, True),
+    "release": ({"smp": 2}, True),
+    **RACES,
+    "inline": ({"debug": True, "smp": 2, "append": "pinit=inline"}, False),
+    "iso": ({"iso": True, "smp": 4}, False),
+    "uefi": ({"uefi": True, "smp": 4}, False),
+    "icount": ({"debug": True, "icount": True}, False),
 }
 
-# A name in parentheses is none of a case, but of something around them that can fail.
 RESULT = re.compile(r"(ok|FAIL|skipped) +(?!(?<=ok )\()([^:]+?)(?: \(\d+ ms\))?(?:: *(.*))?$")
 HEADING = re.compile(r"-- (\S+)$")
 
@@ -54,9 +53,9 @@ def programs(debug):
         return sorted(name[5:] for name in archive.getnames() if name.startswith("test/"))
 
 
-def run_program(program, name, options):
+def run_program(program, options):
     """Boots it, and hands its results on. How many failed."""
-    place = "/".join(part for part in (program if program != ALL else "", name) if part)
+    place = program if program != ALL else ""
     try:
         result = cases.boot(cmd="/test/" + program, timeout=ALL_LIMIT if program == ALL else LIMIT, **options)
     except cases.Failed as failed:
@@ -91,18 +90,14 @@ def main():
         sys.exit("usage: tests/runner/guest.py %s [PROGRAM...]" % "|".join(MODES))
     machines.end_cleanly_on_signals()
     mode, words = sys.argv[1], sys.argv[2:]
-    boots, one_by_one = MODES[mode]
-    failed = 0
-    for name, options in boots:
-        if os.environ.get("ACCEL"):
-            options["accel"] = os.environ["ACCEL"]
-        chosen = [ALL]
-        if one_by_one:
-            chosen = [program for program in programs(options.get("debug", False))
-                      if program != ALL and not (mode == "races" and program in NOT_RACY)]
-        for program in chosen:
-            if not words or program in words:
-                failed += run_program(program, name, options)
+    options, one_by_one = MODES[mode]
+    if os.environ.get("ACCEL"):
+        options["accel"] = os.environ["ACCEL"]
+    chosen = [ALL]
+    if one_by_one:
+        chosen = [program for program in programs(options.get("debug", False))
+                  if program != ALL and not (mode in RACES and program in NOT_RACY)]
+    failed = sum(run_program(program, options) for program in chosen if not words or program in words)
     sys.exit(1 if failed else 0)
 
 

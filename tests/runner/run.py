@@ -140,7 +140,7 @@ def print_summary(outcomes, seconds):
     totals = {verdict: sum(outcome.counts[verdict] for outcome in outcomes) for verdict in ("ok", "FAIL", "skipped")}
     print()
     for outcome in sorted(outcomes, key=lambda outcome: -outcome.seconds):
-        print("%7.1f s  %-14s %4d passed, %d failed" % (outcome.seconds, outcome.suite.name, outcome.counts["ok"],
+        print("%7.1f s  %-20s %4d passed, %d failed" % (outcome.seconds, outcome.suite.name, outcome.counts["ok"],
                                                        outcome.counts["FAIL"]))
     print("%7.1f s  in all" % seconds)
     if totals["skipped"]:

@@ -15,7 +15,10 @@ def _script(name, path, *words, limit=LIMIT):
 
 
 SUITES = [
-    _script("guest-races", "runner/guest.py", "races"),
+    _script("guest-races-delay", "runner/guest.py", "races-delay"),
+    _script("guest-races-together", "runner/guest.py", "races-together"),
+    _script("guest-races-quantum", "runner/guest.py", "races-quantum"),
+    _script("guest-races-shuffle", "runner/guest.py", "races-shuffle"),
     _script("guest-1cpu", "runner/guest.py", "1cpu"),
     _script("guest-2cpu", "runner/guest.py", "2cpu"),
     _script("guest-4cpu", "runner/guest.py", "4cpu"),
@@ -29,6 +32,8 @@ SUITES = [
     Suite("host", ["make", "-s", "-C", os.path.join(TESTS, "host"), "OUT=" + os.path.join(TOP, "build", "tests", "host"), "run"],
           LIMIT),
     _script("claims", "runner/claims.py"),
+    _script("claims-checker", "claims/run"),
+    _script("gdb", "gdb/run"),
     _script("boot", "boot/run"),
     _script("console", "console/run"),
     _script("rules", "runner/rules.py"),

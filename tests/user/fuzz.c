@@ -11,7 +11,7 @@
 #define ARENA_PAGES 64u
 #define STACK_PAGES 2u
 
-static uint64_t calls_wanted = 1000000, first_seed = 1;
+static uint64_t calls_wanted = 100000, first_seed = 1;
 
 static const struct primer_limits limits = {.frames = 400, .kernel_bytes = 96 * 1024, .threads = 12, .tasks = 6};
 

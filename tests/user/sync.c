@@ -3,27 +3,34 @@
 
 static _Atomic uint32_t word, passed;
 
-/* --- ping-pong: each waits for its number, N rounds; one lost wake and it stands still --- */
+/* --- ping-pong: each waits for its number; one lost wake and all stand still --- */
 
 #define PLAYERS 4u
-#define TURNS   600u
+#define TURNS   2000u
+#define OVER    UINT32_MAX
+
+static uint64_t play_until;
 
 static void play(void *number)
 {
-    uint32_t me = (uint32_t)(uintptr_t)number;
-    for (uint32_t turn = 0; turn < TURNS; turn++) {
-        uint32_t wanted = turn * PLAYERS + me, now;
-        while ((now = atomic_load(&word)) != wanted)
+    uint32_t now;
+    while ((now = atomic_load(&word)) != OVER) {
+        if (now % PLAYERS != (uintptr_t)number) {
             primer_address_wait(&word, now, PRIMER_FOREVER);
-        atomic_store(&word, wanted + 1);
+            continue;
+        }
+        bool over = now >= TURNS || primer_clock() > play_until;
+        atomic_fetch_add(&passed, 1);
+        atomic_store(&word, over ? OVER : now + 1);
         primer_address_wake(&word, UINT32_MAX);
     }
 }
 
 static const char *ping_pong(void)
 {
+    play_until = primer_clock() + 2 * NS_PER_S;
     test_threads(PLAYERS, play);
-    CHECK(atomic_load(&word) == PLAYERS * TURNS);
+    CHECK(atomic_load(&passed) > 20);
     return NULL;
 }
 
@@ -33,7 +40,7 @@ static _Atomic uint32_t seats[2];
 static void volley(void *number)
 {
     unsigned me = (unsigned)(uintptr_t)number;
-    for (uint32_t turn = 0; turn < 3000; turn++) {
+    for (uint32_t turn = 0; turn < 1000; turn++) {
         if (me == 0) {
             atomic_store(&seats[1], turn + 1);
             primer_address_wake(&seats[1], 1);
@@ -212,7 +219,7 @@ static const char *mutexes(void)
     return NULL;
 }
 
-#define ITEMS 1500u
+#define ITEMS 150u
 
 static void produce_and_consume(void *number)
 {

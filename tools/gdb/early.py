@@ -5,13 +5,12 @@ known there too, stops at the entry, and forgets them at the first stop in the h
 import gdb
 
 KERNEL_BASE = 0xffffffff80000000
+WORD = 0xffffffffffffffff
 ENTRIES = ("pvh_start", "multiboot2_start")        # QEMU's -kernel, GRUB
 
 
-def _forget(event):
-    if int(gdb.selected_frame().pc()) & 0xffffffffffffffff >= KERNEL_BASE:
-        gdb.events.stop.disconnect(_forget)
-        gdb.execute("remove-symbol-file -a %#x" % (int(gdb.parse_and_eval("&__text_start")) & 0xffffffff & ~KERNEL_BASE), to_string=True)
+def physical(symbol):
+    return (int(gdb.parse_and_eval("&" + symbol)) & WORD) - KERNEL_BASE
 
 
 class Early(gdb.Command):
@@ -22,11 +21,16 @@ class Early(gdb.Command):
 
     def invoke(self, argument, from_tty):
         kernel = gdb.objfiles()[0].filename
-        entries = [int(gdb.parse_and_eval("&" + name)) & 0xffffffffffffffff for name in ENTRIES]
-        for address in entries:
-            gdb.execute("thbreak *%#x" % (address - KERNEL_BASE), to_string=True)
+        for name in ENTRIES:
+            gdb.execute("thbreak *%#x" % physical(name), to_string=True)
+        self.text = physical("__text_start")
         gdb.execute("add-symbol-file %s -o -%#x" % (kernel, KERNEL_BASE), to_string=True)
-        gdb.events.stop.connect(_forget)
+        gdb.events.stop.connect(self.forget)
+
+    def forget(self, event):
+        if int(gdb.selected_frame().pc()) & WORD >= KERNEL_BASE:
+            gdb.events.stop.disconnect(self.forget)
+            gdb.execute("remove-symbol-file -a %#x" % self.text, to_string=True)
 
 
 Early()
