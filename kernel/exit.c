@@ -29,9 +29,19 @@ void thread_charge_to(_Atomic uint64_t *charge)
     irq_restore(flags);
 }
 
+/* What only user mode uses: the kernel stack that it enters on, FS base, FPU. */
+static __attribute__((noinline)) void load_user_state(struct cpu *cpu, struct thread *next)
+{
+    cpu_set_kernel_stack(next->frame_base);
+    cpu_set_user_tls(next->tls);
+    fpu_load(next->fpu);
+    cpu->fpu_owner = next;
+    next->fpu_cpu = cpu->id;
+}
+
 /*
- * Makes `next` the current thread. The FPU is saved whenever a user thread leaves, so that any CPU can take it on, but it is loaded
- * only if the registers hold somebody else's: a worker that fills a page and hands back does not touch them.
+ * Makes `next` the current thread. The FPU is saved whenever a user thread leaves, so that any CPU can take it on; but a CPU keeps the user state of the thread
+ * that was here last, so a worker that fills a page and hands back finds it in place.
  */
 static void switch_to(struct cpu *cpu, struct thread *self, struct thread *next, uint64_t now)
 {
@@ -43,13 +53,8 @@ static void switch_to(struct cpu *cpu, struct thread *self, struct thread *next,
     if (next->space) {
         if (atomic_load_explicit(&cpu->aspace, memory_order_relaxed) != next->space)
             aspace_load(next->space);
-        cpu_set_kernel_stack(next->frame_base);
-        cpu_set_user_tls(next->tls);
-        if (cpu->fpu_owner != next || next->fpu_cpu != cpu->id) {
-            fpu_load(next->fpu);
-            cpu->fpu_owner = next;
-            next->fpu_cpu = cpu->id;
-        }
+        if (cpu->fpu_owner != next || next->fpu_cpu != cpu->id)
+            load_user_state(cpu, next);
     } else if (next == cpu->idle) {
         aspace_load(NULL);      /* an idle CPU is not asked to flush */
     }

@@ -15,6 +15,12 @@ void sched_init(void);
 /* Puts a READY thread that is on no queue on the best CPU's, and makes that CPU look if the thread is more urgent. Any context; rank RUNQ. */
 void sched_ready(struct thread *thread);
 
+/*
+ * For a worker that is idle, pinned to this CPU and never killed: makes it ready with `prio`, and the next to run here. The caller is about to give up the CPU
+ * for it. Interrupts off.
+ */
+void sched_hand_off(struct thread *worker, unsigned prio);
+
 /* Somebody is ready here and has to wait: if a CPU is idle, it comes and takes what it can. Any context. */
 void sched_offer(void);
 

@@ -33,16 +33,6 @@ void pinit_prepare(struct frame *frame, struct aspace *space, vaddr_t page, stru
     frame->state = FRAME_FILLING;       /* until it is queued: with pinit=inline it never is */
 }
 
-/* The worker sleeps: it gets the request in hand, with just the right priority, and the CPU next. */
-static void hand_over(struct pinit_queue *q, struct frame *frame, unsigned prio)
-{
-    q->worker_idle = false;
-    q->handed = frame;
-    if (q->worker->prio != prio)
-        sched_set_prio(q->worker, prio);
-    thread_wake(q->worker, 0);
-}
-
 static void enqueue(struct pinit_queue *q, struct frame *frame, unsigned prio)
 {
     spin_lock(&q->lock);
@@ -65,10 +55,13 @@ void pinit_submit(struct frame *frame, unsigned prio)
     frame->prio = (uint8_t)prio;
     const struct trace_subject subject = pinit_subject(frame);
     trace_write(trace_tag(PRIMER_EVENT_QUEUED, prio) | subject.page, subject.who, subject.frames);
-    if (q->worker_idle)
-        hand_over(q, frame, prio);
-    else
+    if (unlikely(!q->worker_idle)) {
         enqueue(q, frame, prio);
+        return;
+    }
+    q->worker_idle = false;         /* it gets the request in hand, and the CPU next */
+    q->handed = frame;
+    sched_hand_off(q->worker, prio);
 }
 
 void pinit_raise(struct frame *frame, unsigned prio)

@@ -73,22 +73,26 @@ static bool wake_some(struct list_node *waiters, const struct trace_subject *pag
 
 /*
  * The page comes out, if it is still wanted, and everybody who slept on it wakes up. True if it did: then the frame may be mapped, unmapped and free
- * as soon as the lock is back, so whoever is woken after that is on a list of ours.
+ * as soon as the lock is back, so those for whom there was no time in the first hold move to a list of ours.
  */
 static bool finish(struct aspace *space, struct frame *frame, const struct trace_subject *subject)
 {
+    spin_lock(&space->lock);
+    bool published = publish_locked(space, frame, subject);
+    bool more = wake_some(&frame->init.waiters, subject);
+    if (likely(!more)) {
+        spin_unlock(&space->lock);
+        return published;
+    }
     struct list_node waiters;
     list_init(&waiters);
-    spin_lock(&space->lock);
     list_splice_back(&waiters, &frame->init.waiters);
-    bool published = publish_locked(space, frame, subject);
-    bool more = wake_some(&waiters, subject);
-    spin_unlock(&space->lock);
-    while (unlikely(more)) {
+    while (more) {
+        spin_unlock(&space->lock);
         spin_lock(&space->lock);
         more = wake_some(&waiters, subject);
-        spin_unlock(&space->lock);
     }
+    spin_unlock(&space->lock);
     return published;
 }
 
