@@ -99,7 +99,8 @@ static inline pte_t pte_make_present(pfn_t pfn, unsigned prot)
 /* The same page, but a write must copy first (or, with no sharer left, may take it). */
 static inline pte_t pte_make_cow(pfn_t pfn, unsigned prot)
 {
-    pte_t pte = pte_make_present(pfn, prot & ~(unsigned)PRIMER_PROT_WRITE);
+    /* Who may write may read: a range for writing only is not one without access. */
+    pte_t pte = pte_make_present(pfn, prot ? (prot & ~(unsigned)PRIMER_PROT_WRITE) | PRIMER_PROT_READ : 0);
     pte.bits |= PTE_COW;
     return pte;
 }

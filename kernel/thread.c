@@ -256,6 +256,7 @@ void thread_release(struct thread *thread)
 void thread_describe_current(void)
 {
     struct thread *self = thread_current();
-    kprintf("thread %u '%s' of task %u, %s, wait %s, priority %u\n", self->object.id, self->name,
-            self->task_id, thread_state_name(self->state), wait_reason_name(self->wait), self->prio);
+    bool blocked = self->state == THREAD_BLOCKED;
+    kprintf("thread %u '%s' of task %u, %s%s, priority %u\n", self->object.id, self->name, self->task_id,
+            blocked ? "about to wait for: " : "", blocked ? wait_reason_name(self->wait) : thread_state_name(self->state), self->prio);
 }

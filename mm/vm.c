@@ -160,20 +160,23 @@ static pte_t with_prot(pte_t pte, unsigned prot)
 }
 
 /*
- * Brings entries in line with `prot`. Until its entry's turn has come, a page that gained a right may fault once more (and is resolved), and one that lost
- * a right keeps it: vm_protect() returns only after the flush. An io page gets the right protection when it is published.
+ * Brings entries in line with their ranges. Until its entry's turn has come, a page that gained a right may fault once more (and is resolved), and one that
+ * lost a right keeps it: vm_protect() returns only after the flush. An io page gets the right protection when it is published. What the range says
+ * is asked anew in each step: a sibling's vm_protect() may have overtaken us, and then the last word is his.
  */
-static void protect_entries(struct aspace *space, vaddr_t va, vaddr_t end, unsigned prot)
+static void protect_entries(struct aspace *space, vaddr_t va, vaddr_t end)
 {
     while (va < end) {
         spin_lock(&space->lock);
         va = pt_next_table(&space->pt, va, end);
         pte_t *slot = va < end ? pt_lookup(&space->pt, va) : NULL;
         if (slot) {
+            const struct vma *vma = vma_find(&space->vmas, va);
             vaddr_t stop = min_u64(min_u64(end, va + STEP_ENTRIES * PAGE_SIZE), align_down(va, PT_SPAN) + PT_SPAN);
+            stop = vma ? min_u64(stop, vma->end) : stop;
             for (; va < stop; va += PAGE_SIZE, slot++)
-                if (pte_is_present(pte_get(slot)))
-                    pte_set(slot, with_prot(pte_get(slot), prot));
+                if (vma && pte_is_present(pte_get(slot)))
+                    pte_set(slot, with_prot(pte_get(slot), vma->prot));
         }
         spin_unlock(&space->lock);
     }
@@ -213,7 +216,7 @@ status_t vm_protect(struct aspace *space, vaddr_t start, uint64_t len, unsigned 
             error = spares_fill(space, &spares);
             continue;
         }
-        protect_entries(space, piece_start, piece_end, prot);
+        protect_entries(space, piece_start, piece_end);
         start = piece_end;
     }
     spares_free(space, &spares);

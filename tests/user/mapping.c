@@ -106,6 +106,77 @@ static const char *protection_untouched(void)
     return NULL;
 }
 
+static const char *sleep_long(void)
+{
+    primer_sleep(PRIMER_FOREVER);
+    return NULL;
+}
+
+/* Who may write may read, also when the page is shared, on either side of a change. */
+static const char *write_only(void)
+{
+    vaddr_t area = (vaddr_t)test_map(2 * PAGE);
+    *(volatile uint8_t *)area = 7;
+    CHECK_STATUS(primer_vm_protect(SELF, area, 2 * PAGE, PRIMER_PROT_WRITE), 0);
+    uint64_t relative = test_fork(sleep_long);
+    bool shared_read = *(volatile uint8_t *)area == 7 && readable(area) && readable(area + PAGE);
+    CHECK_STATUS(primer_vm_protect(SELF, area, 2 * PAGE, 0), 0);
+    CHECK_STATUS(primer_vm_protect(SELF, area, 2 * PAGE, PRIMER_PROT_WRITE), 0);
+    shared_read &= readable(area) && writable(area + 8) && readable(area + 8);
+    primer_kill(relative);
+    CHECK_STATUS(test_wait(relative), PRIMER_STATUS_KILLED);
+    CHECK(shared_read);
+    return NULL;
+}
+
+/*
+ * Two threads that give and take the same right, in large steps: whose word was the last, entries and range agree on
+ * it. A clone's entries come from the range, ours may be what a slower vm_protect() has left.
+ */
+#define TUG_PAGES 256u
+static vaddr_t tug_area;
+static _Atomic uint32_t tug_over;
+
+static void tug(void *number)
+{
+    while (!atomic_load(&tug_over))
+        primer_vm_protect(SELF, tug_area, TUG_PAGES * PAGE, (uintptr_t)number ? RW : R);
+}
+
+static const char *all_are_writable(bool wanted)
+{
+    for (unsigned i = 1; i < TUG_PAGES; i++)
+        if (writable(tug_area + i * PAGE) != wanted)
+            return test_fail("page %u and its range do not agree", i);
+    return NULL;
+}
+
+static const char *all_writable(void)  { return all_are_writable(true); }
+static const char *none_writable(void) { return all_are_writable(false); }
+
+static const char *tug_of_war(void)
+{
+    struct test_rounds rounds = {.most = 30};
+    while (test_again(&rounds)) {
+        struct primer_thread threads[2];
+        tug_area = (vaddr_t)test_map(TUG_PAGES * PAGE);
+        memset((void *)tug_area, 1, TUG_PAGES * PAGE);
+        atomic_store(&tug_over, 0);
+        for (uint64_t i = 0; i < 2; i++)
+            test_thread(&threads[i], tug, (void *)i, 0);
+        primer_sleep((5 + rounds.done % 20) * NS_PER_MS);
+        atomic_store(&tug_over, 1);
+        for (unsigned i = 0; i < 2; i++)
+            primer_thread_join(&threads[i]);
+        bool first = writable(tug_area);
+        for (unsigned i = 0; i < TUG_PAGES; i++)
+            CHECK(writable(tug_area + i * PAGE) == first);
+        CHECK_CASE(test_child(first ? all_writable : none_writable, 0));
+        test_unmap((void *)tug_area, TUG_PAGES * PAGE);
+    }
+    return NULL;
+}
+
 static const char *split(void)
 {
     vaddr_t area = (vaddr_t)test_map(64 * PAGE);
@@ -188,6 +259,8 @@ int main(int argc, char **argv)
         {"bad_arguments", bad_arguments},
         {"protection", protection},
         {"protection_untouched", protection_untouched},
+        {"write_only", write_only},
+        {"tug_of_war", tug_of_war},
         {"split", split},
         {"sparse", sparse},
         {"protect_below", protect_below},

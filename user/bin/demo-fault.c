@@ -22,7 +22,7 @@ int main(void)
     primer_print_us(took);
     print(" us. Byte 0 is '%c' as I wrote it, byte 1 is %d: nobody else's old data.\n", memory[0], memory[1]);
 
-    print("\nThe same for the other pages, one after the other (the kernel may see the pattern and run ahead):\n");
+    print("\nThe same for the other pages, one after the other:\n");
     for (int i = 1; i < PAGES; i++) {
         since = primer_rdtsc();
         memory[i * PAGE_SIZE] = 'x';

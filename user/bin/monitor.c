@@ -56,14 +56,14 @@ static void run_background(uint64_t task, const char *name)
     print("no more than %d jobs at a time; see 'jobs' and 'kill'\n", MAX_JOBS);
 }
 
-/* argv[0] is the program; a last word "&" means in the background. prio 0: the monitor's own. */
+/* argv[0] is the program; a last word "&" means in the background. prio 0: the usual one. */
 static void run_program(int argc, char **argv, unsigned prio)
 {
     bool background = argc > 1 && strcmp(argv[argc - 1], "&") == 0;
     if (background)
         argv[--argc] = NULL;
     const char *reason;
-    status_t task = primer_spawn(argv[0], argc, argv, NULL, prio, &reason);
+    status_t task = primer_spawn(argv[0], argc, argv, NULL, prio ? prio : PRIMER_PRIO_DEFAULT, &reason);
     if (task < 0) {
         if (task == E_NOT_FOUND)
             print("'%s' is neither a command ('help' lists them) nor a program ('ls' does)\n", argv[0]);
@@ -188,7 +188,7 @@ static const struct command {
     {"run", "run NAME [ARG...] [&]", "run a program ('run' may be left out; & in the background)",
      command_run, NULL},
     {"time", "time NAME [ARG...]", "run it and say what it took", command_time, NULL},
-    {"prio", "prio 1-60 NAME [ARG...] [&]", "run it with that priority; 20 is normal, more is more urgent",
+    {"prio", "prio 1-40 NAME [ARG...] [&]", "run it with that priority; 20 is normal, more is more urgent",
      command_prio, NULL},
     {"jobs", "jobs", "programs in the background", command_jobs, NULL},
     {"kill", "kill JOB", "end one of them", command_kill, NULL},
