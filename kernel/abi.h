@@ -95,7 +95,8 @@ enum primer_call {
  * thread_tls(base)                         Sets the caller's FS base.
  * yield()                                  Lets others of the same priority run.
  * kill(handle)                             Ends a task (status PRIMER_STATUS_KILLED) or a thread, wherever it is.
- * wait(handle, ns)                         Waits until the task or thread has ended and everything it had is given back. The exit status (thread: 0).
+ * wait(handle, ns)                         Waits until the task or thread has ended and all it had is given back, but for the last stack, which follows a moment
+ *                                          later (and with the last handle to a thread). The exit status (thread: 0).
  *                                          ns PRIMER_FOREVER: no limit. E_TIMEOUT.
  * handle_close(handle)                     A task that nobody has a handle to and that never had a thread is gone then.
  * address_wait(address, value, ns)         Sleeps if the 32-bit word still has that value, until woken. E_AGAIN, E_TIMEOUT. May wake for no reason.

@@ -89,45 +89,51 @@ static bool join_task(struct task *task, struct thread *thread)
     return alive;
 }
 
-/* A thread that never started: back to where it came from. */
-static void undo_create(struct thread *thread)
+/* What a thread costs its account for as long as anyone refers to it: a dead one that somebody keeps a handle to still has its slot. */
+static bool charge_slot(struct account *account)
 {
-    thread_slot_end(thread);
-    object_put(&thread->object);
+    if (!account_charge(account, RES_THREADS, 1))
+        return false;
+    if (account_charge(account, RES_FRAMES, THREAD_SLOT_FRAMES))
+        return true;
+    account_uncharge(account, RES_THREADS, 1);
+    return false;
+}
+
+static void uncharge_slot(struct account *account)
+{
+    account_uncharge(account, RES_FRAMES, THREAD_SLOT_FRAMES);
+    account_uncharge(account, RES_THREADS, 1);
 }
 
 status_t thread_create_user(struct task *task, vaddr_t entry, vaddr_t stack, uint64_t arg, unsigned prio, struct thread **out)
 {
-    if (!account_charge(task->account, RES_THREADS, 1))
+    struct account *account = task->account;
+    if (!charge_slot(account))
         return E_QUOTA;
-    if (!account_charge(task->account, RES_FRAMES, THREAD_SLOT_FRAMES)) {
-        account_uncharge(task->account, RES_THREADS, 1);
-        return E_QUOTA;
-    }
-    status_t error = E_NO_MEMORY;
     struct thread *thread = create("user", thread_current()->cpu, prio);
-    if (thread) {
-        thread->task = task;
-        thread->task_id = task->object.id;
-        thread->who = trace_who(thread->object.id, thread->task_id);
-        thread->space = task->space;
-        thread->charge = &task->space->cpu_ticks;
-        fpu_area_init(thread->fpu);
-        thread->frame = trap_frame_user(thread->frame_base, entry, stack, arg);
-        if (join_task(task, thread)) {
-            object_get(&task->object);
-            object_get(&thread->object);    /* the caller's */
-            *out = thread;
-            start(thread);
-            return 0;
-        }
-        thread->task = NULL;
-        undo_create(thread);
-        error = E_DEAD;
+    if (!thread) {
+        uncharge_slot(account);
+        return E_NO_MEMORY;
     }
-    account_uncharge(task->account, RES_FRAMES, THREAD_SLOT_FRAMES);
-    account_uncharge(task->account, RES_THREADS, 1);
-    return error;
+    account_get(account);
+    thread->account = account;
+    thread->task = task;
+    thread->task_id = task->object.id;
+    thread->who = trace_who(thread->object.id, thread->task_id);
+    thread->space = task->space;
+    thread->charge = &task->space->cpu_ticks;
+    fpu_area_init(thread->fpu);
+    thread->frame = trap_frame_user(thread->frame_base, entry, stack, arg);
+    if (!join_task(task, thread)) {
+        object_put(&thread->object);    /* it has never started: this is its end */
+        return E_DEAD;
+    }
+    object_get(&task->object);
+    object_get(&thread->object);        /* the caller's */
+    *out = thread;
+    start(thread);
+    return 0;
 }
 
 bool thread_block(enum wait_reason reason, void *object, struct list_node *queue)
@@ -176,8 +182,8 @@ void thread_kill(struct thread *thread)
 }
 
 /*
- * The order matters: what the thread held is given back before anyone who waits for its end is told; its own slot goes last, since we
- * still stand on it: it counts as spare from thread_slot_end() on, but is not used again before on_cpu is clear.
+ * The order matters: what the thread held is given back before anyone who waits for its end is told. Its slot goes last, since we still stand on it: with the
+ * last reference, which may be ours or a handle's, and not to be used again before on_cpu is clear.
  */
 void thread_end(void)
 {
@@ -204,12 +210,6 @@ void thread_end(void)
     spin_unlock(&task->lock);
 
     trace(PRIMER_EVENT_THREAD_END, 0, 0, self->who, 0, 0);
-    struct account *account = task->account;
-    account_get(account);
-    thread_slot_end(self);
-    account_uncharge(account, RES_FRAMES, THREAD_SLOT_FRAMES);
-    account_uncharge(account, RES_THREADS, 1);
-    account_put(account);
     object_end(&self->object, 0);
     if (last)
         task_end(task);
@@ -250,7 +250,12 @@ void thread_page_fault(struct trap_frame *frame, const char *what, vaddr_t addre
 
 void thread_release(struct thread *thread)
 {
+    struct account *account = thread->account;
     thread_slot_free(thread);
+    if (account) {
+        uncharge_slot(account);
+        account_put(account);
+    }
 }
 
 void thread_describe_current(void)

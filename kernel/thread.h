@@ -13,6 +13,7 @@
 #include "kernel/timer.h"
 #include "kernel/types.h"
 
+struct account;
 struct aspace;
 struct spinlock;
 struct task;
@@ -62,6 +63,7 @@ struct thread {
     struct object object;
     struct task *task;              /* counted; NULL: a kernel thread */
     struct aspace *space;           /* of task */
+    struct account *account;        /* of task, counted: pays for the slot. NULL: a kernel thread */
     uint32_t task_id;               /* of task; 0: none */
     uint64_t who;                   /* both ids, as the trace has them (trace_who()) */
     struct list_node task_node;     /* under the task's lock */

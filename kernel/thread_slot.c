@@ -11,7 +11,7 @@
 static struct spinlock lock = SPINLOCK("thread slots", RANK_LEAF);
 static struct list_node free_slots = {&free_slots, &free_slots};    /* by run_node; under lock */
 static uint32_t mapped_slots;                                       /* under lock */
-static _Atomic uint32_t threads_alive;
+static _Atomic uint32_t slots_in_use;
 
 _Static_assert(offsetof(struct thread, on_cpu) == 0, "trap.asm clears it");
 _Static_assert(sizeof(struct thread) <= 2048, "leaves 6 KiB of stack");
@@ -64,18 +64,13 @@ struct thread *thread_slot_alloc(void)
         return NULL;
     memset(thread, 0, offsetof(struct thread, fpu));
     thread->frame_base = thread;
-    atomic_fetch_add_explicit(&threads_alive, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&slots_in_use, 1, memory_order_relaxed);
     return thread;
-}
-
-void thread_slot_end(struct thread *thread)
-{
-    (void)thread;
-    atomic_fetch_sub_explicit(&threads_alive, 1, memory_order_relaxed);
 }
 
 void thread_slot_free(struct thread *thread)
 {
+    atomic_fetch_sub_explicit(&slots_in_use, 1, memory_order_relaxed);
     spin_lock(&lock);
     list_push_front(&free_slots, &thread->run_node);
     spin_unlock(&lock);
@@ -83,5 +78,5 @@ void thread_slot_free(struct thread *thread)
 
 uint64_t thread_spare_frames(void)
 {
-    return (uint64_t)(mapped_slots - atomic_load_explicit(&threads_alive, memory_order_relaxed)) * THREAD_SLOT_FRAMES;
+    return (uint64_t)(mapped_slots - atomic_load_explicit(&slots_in_use, memory_order_relaxed)) * THREAD_SLOT_FRAMES;
 }

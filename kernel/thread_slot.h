@@ -8,8 +8,6 @@
 
 /* A slot, zeroed where it matters, with frame_base set. Not the FPU area. NULL: no memory or no slot. Any context; ranks LEAF and FRAMES. */
 struct thread *thread_slot_alloc(void);
-/* The thread is over as far as the count of spare slots goes; it may still stand on its stack. */
-void thread_slot_end(struct thread *thread);
 /* May be used again as soon as its on_cpu is clear. */
 void thread_slot_free(struct thread *thread);
 

@@ -21,32 +21,52 @@ static struct primer_info_system system_info(void)
 
 static unsigned own_priority(void) { return (unsigned)primer_thread_priority(PRIMER_SELF, 0); }
 
+/* --- threads that touch nothing by themselves: their stacks are here and have been touched, so each request is the case's own --- */
+
+struct bare { uint64_t handle; uint8_t *stack; };
+
+static void start_bare(struct bare *thread, void (*entry)(uint64_t), uint64_t argument, unsigned prio)
+{
+    thread->stack = test_map(PAGE);
+    thread->stack[PAGE - 1] = 1;
+    status_t handle = primer_thread_create(PRIMER_SELF, (vaddr_t)entry, (vaddr_t)thread->stack + PAGE - 8, argument, prio);
+    thread->handle = (uint64_t)primer_must(handle, "starting a thread");
+}
+
+/* False: it has not ended within reason. */
+static bool end_bare(struct bare *thread)
+{
+    if (primer_wait(thread->handle, PATIENCE) != 0)
+        return false;
+    primer_handle_close(thread->handle);
+    test_unmap(thread->stack, PAGE);
+    return true;
+}
+
 /* --- INV-4: who sleeps on a page is woken when it is there, all of them and at once --- */
 
-static void touch_first(void *number)
+static void touch_first(uint64_t number)
 {
     while (!atomic_load(&go))
         primer_yield();
-    area[(uintptr_t)number] = (uint8_t)((uintptr_t)number + 1);
+    area[number] = (uint8_t)(number + 1);
+    primer_thread_exit();
 }
 
 static const char *joined_page(unsigned count)
 {
-    struct primer_thread *threads = test_map(align_up(count * sizeof *threads, PAGE));
+    static struct bare threads[MANY];
     area = test_map(PAGE);
     atomic_store(&go, 0);
-    for (uint64_t i = 0; i < count; i++)
-        test_thread(&threads[i], touch_first, (void *)i, 0);
+    for (unsigned i = 0; i < count; i++)
+        start_bare(&threads[i], touch_first, i, 0);
     atomic_store(&go, 1);
     for (unsigned i = 0; i < count; i++)
-        if (primer_wait(threads[i].handle, PATIENCE) != 0)
+        if (!end_bare(&threads[i]))
             return test_fail("thread %u of %u still sleeps on the page", i, count);
-    for (unsigned i = 0; i < count; i++) {
-        primer_thread_join(&threads[i]);
+    for (unsigned i = 0; i < count; i++)
         CHECK(area[i] == (uint8_t)(i + 1));
-    }
     test_unmap(area, PAGE);
-    test_unmap(threads, align_up(count * sizeof *threads, PAGE));
     return NULL;
 }
 
@@ -126,66 +146,99 @@ static const char *short_unmaps(void)
 #define TOO_LONG (2 * NS_PER_S)
 
 static uint64_t spin_until;
+static _Atomic uint32_t spin_now;
 
-static void spin(void *unused)
+static void spin(uint64_t unused)
 {
     (void)unused;
+    primer_address_wait(&spin_now, 0, PRIMER_FOREVER);
     for (uint64_t i = 1; !atomic_load(&stop) && (i % 1024 || primer_clock() < spin_until); i++)
         ;
+    primer_thread_exit();
 }
 
-/* Busy threads of a priority on every CPU, and one to spare. */
-struct spinners { struct primer_thread threads[65]; unsigned count; };
+/* Threads of our priority less one, as many as there are CPUs and one more; they sleep until told. */
+static struct bare spinners[65];
+static unsigned spinner_count;
 
-static void start_spinners(struct spinners *spinners, unsigned prio)
+static void make_spinners(void)
+{
+    spinner_count = (unsigned)min_u64(test_cpus() + 1, ARRAY_SIZE(spinners));
+    for (unsigned i = 0; i < spinner_count; i++)
+        start_bare(&spinners[i], spin, 0, own_priority() - 1);
+    primer_sleep(20 * NS_PER_MS);
+}
+
+static void start_spinners(void)
 {
     spin_until = primer_clock() + SPIN_FOR;
-    spinners->count = (unsigned)min_u64(test_cpus() + 1, ARRAY_SIZE(spinners->threads));
-    for (unsigned i = 0; i < spinners->count; i++)
-        test_thread(&spinners->threads[i], spin, NULL, prio);
+    atomic_store(&spin_now, 1);
+    primer_address_wake(&spin_now, UINT32_MAX);
 }
 
-static void stop_spinners(struct spinners *spinners)
+static bool stop_spinners(void)
 {
+    bool all = true;
     atomic_store(&stop, 1);
-    for (unsigned i = 0; i < spinners->count; i++)
-        primer_thread_join(&spinners->threads[i]);
+    for (unsigned i = 0; i < spinner_count; i++)
+        all &= end_bare(&spinners[i]);
+    return all;
+}
+
+static const char *took_too_long(uint64_t start)
+{
+    uint64_t took = primer_clock() - start;
+    CHECK(stop_spinners());
+    return took < TOO_LONG ? NULL : test_fail("it took %lu ms because others of lower priority compute", took / NS_PER_MS);
 }
 
 static const char *urgent_fault(void)
 {
-    static struct spinners spinners;
     area = test_map(PAGES * PAGE);
     CHECK(own_priority() > 2);
-    start_spinners(&spinners, own_priority() - 1);
+    make_spinners();
+    start_spinners();
     uint64_t start = primer_clock();
     for (unsigned i = 0; i < PAGES; i++)
         area[i * PAGE] = 1;
-    uint64_t took = primer_clock() - start;
-    stop_spinners(&spinners);
-    return took < TOO_LONG ? NULL : test_fail("pages took %lu ms because others of lower priority compute", took / NS_PER_MS);
+    return took_too_long(start);
 }
 
-static void touch(void *page) { *(volatile uint8_t *)page = 1; }
+/* Says that it is about to touch the page, and does. */
+static void tell_and_touch(uint64_t unused)
+{
+    (void)unused;
+    atomic_store(&go, 1);
+    area[0] = 1;
+    primer_thread_exit();
+}
 
-/* Somebody of low priority asks for the page first; `pinit.delay=` makes sure that it is not there yet when we join. */
+/* With `pinit.delay=` the page is io afterwards. */
+static void start_touching(struct bare *thread, unsigned prio)
+{
+    atomic_store(&go, 0);
+    start_bare(thread, tell_and_touch, 0, prio);
+    while (!atomic_load(&go))
+        primer_sleep(100 * NS_PER_US);
+    primer_sleep(100 * NS_PER_US);
+}
+
+/* Somebody of low priority has asked for the page; `pinit.delay=` makes sure that it is not there yet when we join. */
 static const char *urgent_join(void)
 {
-    static struct spinners spinners;
-    struct primer_thread low;
+    static struct bare low;
     if (system_info().inline_mode)
         return NULL;                        /* nothing is inherited there */
     area = test_map(PAGE);
     CHECK(own_priority() > 3);
-    test_thread(&low, touch, area, 1);
-    primer_sleep(NS_PER_MS);
-    start_spinners(&spinners, own_priority() - 1);
+    make_spinners();
+    start_touching(&low, 1);
+    start_spinners();
     uint64_t start = primer_clock();
-    touch(area + 1);
-    uint64_t took = primer_clock() - start;
-    stop_spinners(&spinners);
-    primer_thread_join(&low);
-    return took < TOO_LONG ? NULL : test_fail("the page took %lu ms because others of lower priority compute", took / NS_PER_MS);
+    area[1] = 1;
+    CHECK_CASE(took_too_long(start));
+    CHECK(end_bare(&low));
+    return NULL;
 }
 
 /* The youngest task is this one; nobody else makes any meanwhile. */
@@ -206,6 +259,96 @@ static const char *time_is_charged(void)
     uint64_t workers = task.cpu_ns > thread.cpu_ns ? task.cpu_ns - thread.cpu_ns : 0;
     if (workers < 16 * PAGES * 200)
         return test_fail("filling %u pages cost the task %lu ns", 16 * PAGES, workers);
+    return NULL;
+}
+
+/* --- INV-11: for a clone, an io page is what it is being made from --- */
+
+static const char *clone_of_io(uint8_t before)
+{
+    static struct bare thread;
+    static uint8_t seen[PAGE];
+    status_t relative = 0;
+    area = test_map(PAGE);
+    memset(seen, 1, PAGE);
+    if (before) {
+        memset(area, before, PAGE);
+        relative = primer_must(primer_task_clone(), "a clone");     /* so that the next write copies */
+        memset(seen, 1, PAGE);              /* this page, too, or the kernel would copy it at the wrong time */
+    }
+    start_touching(&thread, 0);
+    status_t clone = primer_must(primer_task_clone(), "a clone");
+    CHECK_STATUS(primer_vm_read((uint64_t)clone, (vaddr_t)area, seen, PAGE), 0);
+    CHECK(end_bare(&thread));
+    CHECK(area[0] == 1 && area[1] == before);
+    CHECK(seen[0] == before || seen[0] == 1);
+    for (unsigned i = 1; i < PAGE; i++)
+        if (seen[i] != before)
+            return test_fail("byte %u of the clone's page is 0x%x, not 0x%x", i, seen[i], before);
+    CHECK_STATUS(primer_handle_close((uint64_t)clone), 0);
+    if (relative)
+        CHECK_STATUS(primer_handle_close((uint64_t)relative), 0);
+    test_unmap(area, PAGE);
+    return NULL;
+}
+
+static const char *clone_of_zeroed(void) { return clone_of_io(0); }
+static const char *clone_of_copied(void) { return clone_of_io(0x55); }
+
+/* --- INV-12: a thread that was killed in its sleep is on no list, and does not see user mode again --- */
+
+#define SLEEP (20 * NS_PER_MS)
+
+static _Atomic uint64_t slept;
+
+static void sleep_measured(uint64_t unused)
+{
+    (void)unused;
+    uint64_t start = primer_clock();
+    primer_sleep(SLEEP);
+    atomic_store(&slept, primer_clock() - start);
+    primer_thread_exit();
+}
+
+/* The next thread is made where the killed one was; the page comes while it sleeps. */
+static const char *killed_leaves(void)
+{
+    static struct bare first, second;
+    for (unsigned round = 0; round < 5; round++) {
+        area = test_map(PAGE);
+        start_touching(&first, 0);
+        CHECK_STATUS(primer_kill(first.handle), 0);
+        CHECK(end_bare(&first));
+        start_bare(&second, sleep_measured, 0, 0);
+        CHECK(end_bare(&second));
+        if (atomic_load(&slept) < SLEEP)
+            return test_fail("a sleep of %lu us ended after %lu us", SLEEP / 1000, atomic_load(&slept) / 1000);
+        test_unmap(area, PAGE);
+    }
+    return NULL;
+}
+
+static _Atomic uint32_t came_back;
+
+static void sleep_and_tell(uint64_t unused)
+{
+    (void)unused;
+    atomic_store(&go, 1);
+    primer_sleep(PRIMER_FOREVER);
+    atomic_store(&came_back, 1);
+    primer_thread_exit();
+}
+
+static const char *killed_is_gone(void)
+{
+    static struct bare thread;
+    start_bare(&thread, sleep_and_tell, 0, 0);
+    while (!atomic_load(&go))
+        primer_yield();
+    primer_sleep(NS_PER_MS);
+    CHECK_STATUS(primer_kill(thread.handle), 0);
+    CHECK(end_bare(&thread));
+    CHECK(!atomic_load(&came_back));
     return NULL;
 }
 
@@ -259,6 +402,10 @@ int main(int argc, char **argv)
         {"urgent_fault", urgent_fault},
         {"urgent_join", urgent_join},
         {"time_is_charged", time_is_charged},
+        {"clone_of_zeroed", clone_of_zeroed},
+        {"clone_of_copied", clone_of_copied},
+        {"killed_leaves", killed_leaves},
+        {"killed_is_gone", killed_is_gone},
         {"unmapped_is_gone", unmapped_is_gone},
         {"_touch_without_kernel_memory", touch_without_kernel_memory},
     };
