@@ -169,7 +169,10 @@ proctype pinitd(byte me)
            :: mutant(WAKE_BEFORE_PUBLISH)
            :: else -> d_step { detach_waiters(me, f) }; wake_one(me)
            fi;
-           unlock(s)
+           if
+           :: mutant(COMPLETE_UNLOCKED)
+           :: else -> unlock(s)
+           fi
        };
        do
        :: more -> hold { lock(s); wake_one(me); unlock(s) }
