@@ -37,7 +37,10 @@ struct cpu {
     uint64_t irq_flags;                 /* RFLAGS from before the outermost lock */
     struct spinlock *held[CPU_MAX_HELD];
 
-    /* Loaded address space (mm/aspace.c, arch mmu). NULL: the kernel's own. Others read both during a shootdown. */
+    /*
+     * Loaded address space (mm/aspace.c, arch mmu). NULL: the kernel's own. Others read both during a
+     * shootdown.
+     */
     _Atomic(struct aspace *) aspace;
     _Atomic uint64_t tlb_seen;          /* the generation of `aspace` that this CPU's TLB is known to have flushed for */
 
@@ -53,7 +56,10 @@ struct cpu {
 
 extern struct cpu cpus[MAX_CPUS];
 
-/* Set at the end of cpu_init(0): from then on GS, and with it locks and the trace, can be used. Defined in kernel/panic.c. */
+/*
+ * Set at the end of cpu_init(0): from then on GS, and with it locks and the trace, can be used. Defined in
+ * kernel/panic.c.
+ */
 extern bool cpu_local_ready;
 
 /* CPUs that are up. Fixed once smp_start() has returned. */
@@ -112,7 +118,10 @@ static inline uint64_t rdtsc(void)
     return (uint64_t)hi << 32 | lo;
 }
 
-/* Enables interrupts and waits for one, without a gap in between (SDM vol. 2, STI: one instruction of shadow). */
+/*
+ * Enables interrupts and waits for one, without a gap in between (SDM vol. 2, STI: one instruction of
+ * shadow).
+ */
 static inline void cpu_idle_wait(void) { __asm__ volatile("sti; hlt; cli" : : : "memory"); }
 
 /* CPUID findings that C code outside arch/ asks about. Fixed after cpu_features_init() on CPU 0. */
@@ -122,10 +131,16 @@ struct cpu_features {
 };
 extern struct cpu_features cpu_features;
 
-/* Reads CPUID; panics with a clear message if something the kernel cannot do without is missing. CPU 0, first of all. */
+/*
+ * Reads CPUID; panics with a clear message if something the kernel cannot do without is missing. CPU 0,
+ * first of all.
+ */
 void cpu_features_init(void);
 
-/* Descriptor tables, control registers, syscall MSRs and FPU of the calling CPU; GS is valid on return. Interrupts off. */
+/*
+ * Descriptor tables, control registers, syscall MSRs and FPU of the calling CPU; GS is valid on return.
+ * Interrupts off.
+ */
 void cpu_init(unsigned id);
 
 /* Stops this CPU for ever, interrupts off. */

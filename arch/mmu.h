@@ -171,8 +171,9 @@ void pt_entry_added(pte_t *slot);
 void pt_entry_removed(pte_t *slot);
 
 /*
- * Skips addresses that have no leaf table: the first one in [va, end) that has, or how far it got in a bounded
- * number of steps, or `end`. So the caller, who lets his lock go in between, asks pt_lookup() about the answer.
+ * Skips addresses that have no leaf table: the first one in [va, end) that has, or how far it got in a
+ * bounded number of steps, or `end`. So the caller, who lets his lock go in between, asks pt_lookup() about
+ * the answer.
  */
 vaddr_t pt_next_table(const struct pagetable *pt, vaddr_t va, vaddr_t end);
 

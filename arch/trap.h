@@ -1,18 +1,21 @@
 /*
  * Entry into the kernel and the one way out of it.
  *
- * Everything that enters (exception, interrupt, system call, a kernel thread that gives up the CPU) pushes one
- * struct trap_frame on the kernel stack of the running thread, calls C, and leaves through kernel_exit(), which
- * answers with the frame to resume: that of the same thread, or of whoever the scheduler chose. So a thread that does not
- * run is described by the address of one trap frame and nothing else, and what a handler had on its stack
- * when it decided to block is simply left behind.
+ * Everything that enters (exception, interrupt, system call, a kernel thread that gives up the CPU) pushes
+ * one struct trap_frame on the kernel stack of the running thread, calls C, and leaves through
+ * kernel_exit(), which answers with the frame to resume: that of the same thread, or of whoever the
+ * scheduler chose. So a thread that does not run is described by the address of one trap frame and nothing
+ * else, and what a handler had on its stack when it decided to block is simply left behind.
  */
 #ifndef ARCH_TRAP_H
 #define ARCH_TRAP_H
 
 #include "kernel/types.h"
 
-/* Pushed by trap.asm in reverse order; offsets are asserted in arch/x86_64/trap.c. The last five are pushed by the CPU. */
+/*
+ * Pushed by trap.asm in reverse order; offsets are asserted in arch/x86_64/trap.c. The last five are pushed
+ * by the CPU.
+ */
 struct trap_frame {
     uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
     uint64_t vector;            /* exception 0-31, interrupt 32-255, TRAP_SYSCALL, TRAP_YIELD */
@@ -38,12 +41,15 @@ struct trap_frame {
 static inline bool trap_from_user(const struct trap_frame *frame) { return frame->cs & 3; }
 
 /*
- * Called by trap.asm on every entry but system calls, interrupts off. Dispatches to page_fault(), irq_dispatch()
- * or the exception report. May block the current thread; never switches stacks itself.
+ * Called by trap.asm on every entry but system calls, interrupts off. Dispatches to page_fault(),
+ * irq_dispatch() or the exception report. May block the current thread; never switches stacks itself.
  */
 void trap_dispatch(struct trap_frame *frame);
 
-/* What happened, in words: name and error code, not the registers. For reports; `text` is always terminated. Pure. */
+/*
+ * What happened, in words: name and error code, not the registers. For reports; `text` is always
+ * terminated. Pure.
+ */
 void trap_describe(const struct trap_frame *frame, char *text, size_t size);
 
 /*
@@ -52,9 +58,10 @@ void trap_describe(const struct trap_frame *frame, char *text, size_t size);
 struct trap_frame *kernel_exit(struct trap_frame *frame);
 
 /*
- * Gives up the CPU from kernel context: builds a TRAP_YIELD frame on the calling thread's stack and goes through
- * kernel_exit(). Returns when the thread is chosen again. A kernel thread that wants to sleep sets its state to blocked
- * under the lock of what it waits for, and then calls this. No spinlock held; interrupts in any state, and back in that state after.
+ * Gives up the CPU from kernel context: builds a TRAP_YIELD frame on the calling thread's stack and goes
+ * through kernel_exit(). Returns when the thread is chosen again. A kernel thread that wants to sleep sets
+ * its state to blocked under the lock of what it waits for, and then calls this. No spinlock held;
+ * interrupts in any state, and back in that state after.
  */
 void kernel_yield(void);
 
@@ -65,10 +72,16 @@ struct trap_frame *trap_frame_kernel(void *stack_top, void (*entry)(void *), voi
 /* From the next entry from user mode on, this CPU pushes frames below `stack_top`. Interrupts off. */
 void cpu_set_kernel_stack(void *stack_top);
 
-/* Saves / loads the FPU and vector registers; `area` is 64-byte aligned, cpu_features.xsave_size bytes. Interrupts off. */
+/*
+ * Saves / loads the FPU and vector registers; `area` is 64-byte aligned, cpu_features.xsave_size bytes.
+ * Interrupts off.
+ */
 void fpu_save(void *area);
 void fpu_load(const void *area);
-/* Fills in the state that a new program expects (SysV ABI 3.4.1: x87 double extended, all exceptions masked). */
+/*
+ * Fills in the state that a new program expects (SysV ABI 3.4.1: x87 double extended, all exceptions
+ * masked).
+ */
 void fpu_area_init(void *area);
 
 /* The FS base (thread pointer) of user code on this CPU. Interrupts off; `base` is a user address. */

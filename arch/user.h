@@ -1,6 +1,7 @@
 /*
- * The only door between the kernel and user memory of the space that is loaded. A copy may fault: then it goes the way of every
- * page fault and may sleep, so no spinlock is held (asserted). A bad address is an error code.
+ * The only door between the kernel and user memory of the space that is loaded. A copy may fault: then it
+ * goes the way of every page fault and may sleep, so no spinlock is held (asserted). A bad address is an
+ * error code.
  */
 #ifndef ARCH_USER_H
 #define ARCH_USER_H
@@ -20,8 +21,9 @@ status_t MUST_CHECK copy_to_user(vaddr_t to, const void *from, size_t len);
 status_t MUST_CHECK user_peek_u32(uint32_t *value, vaddr_t from);
 
 /*
- * Called by the page-fault handler for a fault in kernel mode. True if the code at frame->rip is one of the copies above, and
- * then *may_wait says whether it may sleep. user_copy_fail() makes that copy return an error when the frame is resumed.
+ * Called by the page-fault handler for a fault in kernel mode. True if the code at frame->rip is one of the
+ * copies above, and then *may_wait says whether it may sleep. user_copy_fail() makes that copy return an
+ * error when the frame is resumed.
  */
 bool user_copy_at(const struct trap_frame *frame, bool *may_wait);
 void user_copy_fail(struct trap_frame *frame);

@@ -1,7 +1,7 @@
 /*
  * What boot/multiboot2.c and boot/pvh.c share: the way into loader memory, and the filling of boot_info
- * (boot/boot_info.c). All of it runs once, on CPU 0, on the temporary page tables, where the low 4 GiB are mapped
- * at DIRECT_BASE.
+ * (boot/boot_info.c). All of it runs once, on CPU 0, on the temporary page tables, where the low 4 GiB are
+ * mapped at DIRECT_BASE.
  */
 #ifndef BOOT_BOOT_H
 #define BOOT_BOOT_H
@@ -9,15 +9,18 @@
 #include "boot/boot_info.h"
 
 /*
- * Pointer to `len` bytes at a physical address that the loader names; boot_fail(), naming `what`, if they are not all
- * mapped yet or wrap around. What the bytes say is not to be believed either.
+ * Pointer to `len` bytes at a physical address that the loader names; boot_fail(), naming `what`, if they
+ * are not all mapped yet or wrap around. What the bytes say is not to be believed either.
  */
 const void *boot_memory(uint64_t address, uint64_t len, const char *what);
 
 /* Starts with an empty boot_info. */
 void boot_begin(const char *loader);
 
-/* An entry of the firmware's memory map. Entries may overlap: tell of all usable ones first, then of the others. */
+/*
+ * An entry of the firmware's memory map. Entries may overlap: tell of all usable ones first, then of the
+ * others.
+ */
 void boot_ram_add(uint64_t start, uint64_t end);
 void boot_ram_remove(uint64_t start, uint64_t end);
 

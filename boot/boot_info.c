@@ -1,8 +1,8 @@
 /*
- * The room where a boot loader's words become struct boot_info. multiboot2.c and pvh.c know how each protocol
- * writes them down; here is what both need: bounds, the map of usable RAM, the command line. Boot only, CPU 0, so
- * no locks. It does not set memory aside for the kernel or the archive (mm/frame.c does), and reads neither ACPI
- * nor the archive.
+ * The room where a boot loader's words become struct boot_info. multiboot2.c and pvh.c know how each
+ * protocol writes them down; here is what both need: bounds, the map of usable RAM, the command line. Boot
+ * only, CPU 0, so no locks. It does not set memory aside for the kernel or the archive (mm/frame.c does),
+ * and reads neither ACPI nor the archive.
  */
 #include "boot/boot.h"
 #include "arch/mmu.h"
@@ -86,8 +86,8 @@ static void sort_ram(void)
 }
 
 /*
- * Joins regions that touch or overlap, then keeps the whole pages of each. Aligning first would lose a page that two
- * of them share.
+ * Joins regions that touch or overlap, then keeps the whole pages of each. Aligning first would lose a page
+ * that two of them share.
  */
 static void merge_ram(void)
 {

@@ -1,6 +1,7 @@
 /*
- * What the kernel was told by whoever loaded it, in one form for Multiboot2 (GRUB) and PVH (QEMU -kernel). Filled by
- * boot/multiboot2.c or boot/pvh.c before anything else runs; copied out of the loader's memory, so that it stays valid.
+ * What the kernel was told by whoever loaded it, in one form for Multiboot2 (GRUB) and PVH (QEMU -kernel).
+ * Filled by boot/multiboot2.c or boot/pvh.c before anything else runs; copied out of the loader's memory,
+ * so that it stays valid.
  */
 #ifndef BOOT_BOOT_INFO_H
 #define BOOT_BOOT_INFO_H

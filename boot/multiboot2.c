@@ -1,7 +1,7 @@
 /*
- * What GRUB (or another Multiboot2 loader) tells, into boot_info. Called once by entry.asm. The information is a
- * sequence of tags at 8-byte boundaries (Multiboot2 Specification 2.0, 3.6), each with its type and size; tags that
- * mean nothing to Primer are stepped over.
+ * What GRUB (or another Multiboot2 loader) tells, into boot_info. Called once by entry.asm. The information
+ * is a sequence of tags at 8-byte boundaries (Multiboot2 Specification 2.0, 3.6), each with its type and
+ * size; tags that mean nothing to Primer are stepped over.
  */
 #include "arch/mmu.h"
 #include "boot/boot.h"
@@ -36,7 +36,10 @@ _Static_assert(sizeof(struct memory_entry) == 24 && sizeof(struct tag_framebuffe
 /* The tag's copy of the RSDP is in memory that will be given to somebody. */
 static _Alignas(16) uint8_t rsdp[RSDP_MAX];
 
-/* The tag at `*offset`, which moves past it; NULL at the end. boot_fail() if it reaches out of the information. */
+/*
+ * The tag at `*offset`, which moves past it; NULL at the end. boot_fail() if it reaches out of the
+ * information.
+ */
 static const struct tag *next_tag(const struct info *info, uint32_t *offset)
 {
     uint32_t left = info->total_size - *offset;

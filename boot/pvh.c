@@ -1,6 +1,7 @@
 /*
- * What QEMU's -kernel (or Xen) tells through the PVH boot protocol, into boot_info. Called once by entry.asm. Layouts:
- * Xen, xen/include/public/arch-x86/hvm/start_info.h. PVH knows no framebuffer, so the screen is VGA text.
+ * What QEMU's -kernel (or Xen) tells through the PVH boot protocol, into boot_info. Called once by
+ * entry.asm. Layouts: Xen, xen/include/public/arch-x86/hvm/start_info.h. PVH knows no framebuffer, so the
+ * screen is VGA text.
  */
 #include "boot/boot.h"
 #include "kernel/panic.h"

@@ -1,6 +1,6 @@
 /*
- * Accounts. Their counters are atomic, so charging takes no lock; limits are fixed, so checking takes none either. What a child account may use counts as used in
- * its parent for as long as the child lives.
+ * Accounts. Their counters are atomic, so charging takes no lock; limits are fixed, so checking takes none
+ * either. What a child account may use counts as used in its parent for as long as the child lives.
  */
 #include "kernel/account.h"
 #include "kernel/panic.h"

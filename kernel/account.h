@@ -1,7 +1,8 @@
 /*
- * Accounts: what a family of tasks may use. A task and its clones share an account, so a fork bomb or a memory hog reaches the limit of its own
- * family and nobody else notices. A limit given to a new account is taken out of its creator's, and comes back with the last task:
- * the sum of all limits never exceeds the machine.
+ * Accounts: what a family of tasks may use. A task and its clones share an account, so a fork bomb or a
+ * memory hog reaches the limit of its own family and nobody else notices. A limit given to a new account is
+ * taken out of its creator's, and comes back with the last task: the sum of all limits never exceeds the
+ * machine.
  */
 #ifndef KERNEL_ACCOUNT_H
 #define KERNEL_ACCOUNT_H
@@ -31,7 +32,10 @@ static inline void account_get(struct account *account) { atomic_fetch_add_expli
 /* The last reference returns the limits to the parent. Everything charged has been uncharged. Any context. */
 void account_put(struct account *account);
 
-/* All or nothing; false: the limit is reached. Any context, no lock: an atomic add that is taken back when it was too much. */
+/*
+ * All or nothing; false: the limit is reached. Any context, no lock: an atomic add that is taken back when
+ * it was too much.
+ */
 static inline MUST_CHECK bool account_charge(struct account *account, enum resource what, uint64_t amount)
 {
     uint64_t before = atomic_fetch_add_explicit(&account->used[what], amount, memory_order_relaxed);

@@ -1,8 +1,10 @@
 /*
- * Waiting on a word of user memory. Each space has a tree of its waiting threads by address, equal ones in order of arrival, under a lock of its own
- * (rank WAIT): a wake finds its first waiter without passing over strangers, and one task's waiters never slow another's. The lock makes "the word still has
- * that value" and "I am in the tree" one step, so that a wake in between is not lost. So the word is read with the lock held, and therefore
- * without faulting; if its page is not there, it is touched without the lock and all is looked at again.
+ * Waiting on a word of user memory. Each space has a tree of its waiting threads by address, equal ones in
+ * order of arrival, under a lock of its own (rank WAIT): a wake finds its first waiter without passing over
+ * strangers, and one task's waiters never slow another's. The lock makes "the word still has that value"
+ * and "I am in the tree" one step, so that a wake in between is not lost. So the word is read with the lock
+ * held, and therefore without faulting; if its page is not there, it is touched without the lock and all is
+ * looked at again.
  */
 #include "kernel/address.h"
 #include "arch/user.h"

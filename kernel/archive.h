@@ -1,6 +1,7 @@
 /*
- * Readers for what the boot loader hands over: the ustar archive, and ELF64 executables inside. Pure logic on untrusted
- * bytes: no allocation, no kernel services, so the kernel, user programs, host tests and fuzzers all compile these files.
+ * Readers for what the boot loader hands over: the ustar archive, and ELF64 executables inside. Pure logic
+ * on untrusted bytes: no allocation, no kernel services, so the kernel, user programs, host tests and
+ * fuzzers all compile these files.
  */
 #ifndef KERNEL_ARCHIVE_H
 #define KERNEL_ARCHIVE_H
@@ -21,7 +22,10 @@ struct ustar_entry {
 
 enum ustar_result { USTAR_ENTRY, USTAR_END, USTAR_BAD };
 
-/* Reads the member at *offset (start with 0) and moves *offset to the next. USTAR_END at the zero block or the exact end. */
+/*
+ * Reads the member at *offset (start with 0) and moves *offset to the next. USTAR_END at the zero block or
+ * the exact end.
+ */
 enum ustar_result ustar_next(const uint8_t *archive, uint64_t len, uint64_t *offset, struct ustar_entry *entry);
 
 /* The file called `name` (leading '/' allowed); USTAR_END: no such file. */
@@ -45,8 +49,9 @@ struct elf_image {
 };
 
 /*
- * Checks that `file` is a static x86-64 executable whose segments lie inside [user_min, user_max), page-disjoint, ascending, not W+X, not
- * larger than the address range, with the entry inside an executable one. NULL: fine. Otherwise what is wrong, as words for a message.
+ * Checks that `file` is a static x86-64 executable whose segments lie inside [user_min, user_max),
+ * page-disjoint, ascending, not W+X, not larger than the address range, with the entry inside an executable
+ * one. NULL: fine. Otherwise what is wrong, as words for a message.
  */
 const char *elf_parse(const uint8_t *file, uint64_t len, uint64_t user_min, uint64_t user_max, struct elf_image *image);
 

@@ -48,7 +48,10 @@ static struct avl_node *rotate(struct avl_tree *tree, struct avl_node *node, boo
     return up;
 }
 
-/* Puts `node`, whose subtrees are balanced and differ by two at most, into balance. Returns the top of its place. */
+/*
+ * Puts `node`, whose subtrees are balanced and differ by two at most, into balance. Returns the top of its
+ * place.
+ */
 static struct avl_node *balance(struct avl_tree *tree, struct avl_node *node)
 {
     int lean = height(node->right) - height(node->left);
@@ -65,7 +68,10 @@ static struct avl_node *balance(struct avl_tree *tree, struct avl_node *node)
     return node;
 }
 
-/* Balances `node` and all above it. A plain tree can stop where a height stays as it was; an augmented one cannot. */
+/*
+ * Balances `node` and all above it. A plain tree can stop where a height stays as it was; an augmented one
+ * cannot.
+ */
 static void balance_upwards(struct avl_tree *tree, struct avl_node *node)
 {
     while (node) {

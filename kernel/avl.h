@@ -1,8 +1,8 @@
 /*
- * Intrusive AVL trees: the node lives in the object, the caller finds the place, the tree keeps itself balanced. Height at
- * most 1.44 log2(n). Used for the ranges of an address space, for its address waiters, for timers, and for the
- * registers of objects. The owner's lock protects a tree.
- * An augmented tree has an `update` that recomputes what a node knows of its subtree from its children.
+ * Intrusive AVL trees: the node lives in the object, the caller finds the place, the tree keeps itself
+ * balanced. Height at most 1.44 log2(n). Used for the ranges of an address space, for its address waiters,
+ * for timers, and for the registers of objects. The owner's lock protects a tree. An augmented tree has an
+ * `update` that recomputes what a node knows of its subtree from its children.
  */
 #ifndef KERNEL_AVL_H
 #define KERNEL_AVL_H
@@ -19,7 +19,10 @@ struct avl_tree {
     void (*update)(struct avl_node *node);      /* NULL: nothing is kept per subtree */
 };
 
-/* Links `node` below `parent` (NULL: as the root) at *link, which is &parent->left, &parent->right or &tree->root, and rebalances. */
+/*
+ * Links `node` below `parent` (NULL: as the root) at *link, which is &parent->left, &parent->right or
+ * &tree->root, and rebalances.
+ */
 void avl_insert(struct avl_tree *tree, struct avl_node *parent, struct avl_node **link, struct avl_node *node);
 void avl_remove(struct avl_tree *tree, struct avl_node *node);
 /* Recomputes `node` and all above it, after something it keeps has changed. */

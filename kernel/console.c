@@ -1,11 +1,12 @@
 /*
- * The kernel's log: text from any context goes into a ring, and from there to the serial line and the screen. Own
- * lock: `console_lock`, the last in the order, so that anybody may print whatever he holds.
+ * The kernel's log: text from any context goes into a ring, and from there to the serial line and the
+ * screen. Own lock: `console_lock`, the last in the order, so that anybody may print whatever he holds.
  *
- * Text enters the ring up to 256 bytes at a time, so a line of kprintf() is never torn by another CPU. It leaves in
- * many short lock holds, a FIFO's worth of bytes and a few cells of the screen each; between two of them interrupts
- * are on (if the caller had them on) and other writers get their turn. Whoever wrote stays until his own text is out,
- * and sends what stands before it on the way, so no thread of its own is needed and nothing is left behind.
+ * Text enters the ring up to 256 bytes at a time, so a line of kprintf() is never torn by another CPU. It
+ * leaves in many short lock holds, a FIFO's worth of bytes and a few cells of the screen each; between two
+ * of them interrupts are on (if the caller had them on) and other writers get their turn. Whoever wrote
+ * stays until his own text is out, and sends what stands before it on the way, so no thread of its own is
+ * needed and nothing is left behind.
  */
 #include "boot/boot_info.h"
 #include "kernel/lock.h"
@@ -28,7 +29,10 @@ static _Atomic bool panic_mode;
 
 void (*console_on_input)(void);
 
-/* No lock before a struct cpu can note it (CPU 0 is alone then), nor in a panic (the holder may be stopped). */
+/*
+ * No lock before a struct cpu can note it (CPU 0 is alone then), nor in a panic (the holder may be
+ * stopped).
+ */
 static bool console_enter(void)
 {
     bool locked = cpu_local_ready && !atomic_load_explicit(&panic_mode, memory_order_relaxed);

@@ -1,4 +1,7 @@
-/* Threads that wait for serial input. The interrupt puts bytes into the console's ring and then wakes the waiters here, under a lock of their own (rank WAIT). */
+/*
+ * Threads that wait for serial input. The interrupt puts bytes into the console's ring and then wakes the
+ * waiters here, under a lock of their own (rank WAIT).
+ */
 #include "kernel/console_input.h"
 #include "kernel/log.h"
 #include "kernel/wait.h"

@@ -85,7 +85,10 @@ static const char *add_segment(const struct elf_phdr *ph, uint64_t len, uint64_t
     if ((ph->flags & PF_W) && (ph->flags & PF_X))
         return "with a segment that is both writable and executable";
 
-    /* What is left at the end of the last page must be the user's as well; this also rules out a wrap of `end`. */
+    /*
+     * What is left at the end of the last page must be the user's as well; this also rules out a wrap of
+     * `end`.
+     */
     uint64_t start = ph->vaddr & ~(ELF_PAGE - 1), beyond = ph->vaddr + ph->memsz;
     uint64_t fill = (ELF_PAGE - beyond % ELF_PAGE) % ELF_PAGE;
     if (start < user_min || fill > user_max - beyond)

@@ -1,4 +1,7 @@
-/* Ends of tasks and threads, and waiting for them. One lock (rank WAIT) for all: ends are rare, and a hold wakes a bounded number. */
+/*
+ * Ends of tasks and threads, and waiting for them. One lock (rank WAIT) for all: ends are rare, and a hold
+ * wakes a bounded number.
+ */
 #include "kernel/abi.h"
 #include "kernel/object.h"
 #include "kernel/wait.h"

@@ -1,7 +1,8 @@
 /*
- * The one way out of the kernel. Every entry (exception, interrupt, system call, a kernel thread's yield) ends here, and here alone it is decided who
- * runs next: the `iret` that follows goes into whoever that is. So the return from a page fault, and the scheduler's not running the thread that
- * faulted, are the same line of code. Interrupts are off from here to that `iret`; the run queue's lock is the only one taken.
+ * The one way out of the kernel. Every entry (exception, interrupt, system call, a kernel thread's yield)
+ * ends here, and here alone it is decided who runs next: the `iret` that follows goes into whoever that is.
+ * So the return from a page fault, and the scheduler's not running the thread that faulted, are the same
+ * line of code. Interrupts are off from here to that `iret`; the run queue's lock is the only one taken.
  */
 #include "arch/trap.h"
 #include "kernel/lock.h"
@@ -40,8 +41,9 @@ static __attribute__((noinline)) void load_user_state(struct cpu *cpu, struct th
 }
 
 /*
- * Makes `next` the current thread. The FPU is saved whenever a user thread leaves, so that any CPU can take it on; but a CPU keeps the user state of the thread
- * that was here last, so a worker that fills a page and hands back finds it in place.
+ * Makes `next` the current thread. The FPU is saved whenever a user thread leaves, so that any CPU can take
+ * it on; but a CPU keeps the user state of the thread that was here last, so a worker that fills a page and
+ * hands back finds it in place.
  */
 static void switch_to(struct cpu *cpu, struct thread *self, struct thread *next, uint64_t now)
 {
@@ -80,7 +82,10 @@ static NORETURN void end_killed(void *unused)
     thread_end();
 }
 
-/* A killed thread does not see user mode again: it resumes at its own end. If it was off its CPU, its stack is empty but for the user frame. */
+/*
+ * A killed thread does not see user mode again: it resumes at its own end. If it was off its CPU, its stack
+ * is empty but for the user frame.
+ */
 static struct trap_frame *end_instead(struct thread *next, struct thread *self)
 {
     if (next == self)

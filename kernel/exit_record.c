@@ -1,7 +1,7 @@
 /*
- * The end of the machine, good or bad. Called by the power_off system call, panic() and boot_fail(), on any CPU and in
- * any context: no lock. It does not stop the other CPUs; under QEMU the machine is gone with one port write, and
- * panic() has stopped them before.
+ * The end of the machine, good or bad. Called by the power_off system call, panic() and boot_fail(), on any
+ * CPU and in any context: no lock. It does not stop the other CPUs; under QEMU the machine is gone with one
+ * port write, and panic() has stopped them before.
  */
 #include "kernel/exit_record.h"
 #include "arch/cpu.h"

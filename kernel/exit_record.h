@@ -1,6 +1,7 @@
 /*
- * How the machine ends, and where tools/run finds out why: a record at a known symbol in guest memory, which outlives
- * QEMU because guest RAM is a file. isa-debug-exit (port 0xf4) only says that there is something to read.
+ * How the machine ends, and where tools/run finds out why: a record at a known symbol in guest memory,
+ * which outlives QEMU because guest RAM is a file. isa-debug-exit (port 0xf4) only says that there is
+ * something to read.
  */
 #ifndef KERNEL_EXIT_RECORD_H
 #define KERNEL_EXIT_RECORD_H
@@ -16,8 +17,10 @@ struct exit_record {
 };
 extern struct exit_record exit_record;
 
-/* Fills the record, finishes the trace and ends the machine. QEMU's exit code is 33 for EXIT_PROGRAM and 35 otherwise; on a
- * machine without isa-debug-exit, halts. Any context. */
+/*
+ * Fills the record, finishes the trace and ends the machine. QEMU's exit code is 33 for EXIT_PROGRAM and 35
+ * otherwise; on a machine without isa-debug-exit, halts. Any context.
+ */
 NORETURN void machine_end(enum exit_reason reason, unsigned status);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * The first user program: the only one that the kernel loads; every other is loaded by a user program (user/lib/spawn.c). A kernel thread copies its segments
- * into a new task, as a loader does: the pages are touched for the first time by those copies, so even they are primed by a worker.
+ * The first user program: the only one that the kernel loads; every other is loaded by a user program
+ * (user/lib/spawn.c). A kernel thread copies its segments into a new task, as a loader does: the pages are
+ * touched for the first time by those copies, so even they are primed by a worker.
  */
 #include "boot/boot_info.h"
 #include "kernel/archive.h"

@@ -1,7 +1,7 @@
 /*
- * The glyphs of ASCII 0x20-0x7e that kernel/screen.c paints into a framebuffer, and a box for everything else.
- * Five columns of nine rows: rows 0-6 stand on the baseline, 7 and 8 are for descenders. A row is one byte; bit 4 is
- * its leftmost column. Constant data, no lock.
+ * The glyphs of ASCII 0x20-0x7e that kernel/screen.c paints into a framebuffer, and a box for everything
+ * else. Five columns of nine rows: rows 0-6 stand on the baseline, 7 and 8 are for descenders. A row is one
+ * byte; bit 4 is its leftmost column. Constant data, no lock.
  */
 #include "kernel/screen.h"
 

@@ -1,7 +1,7 @@
 /*
- * The formatter behind every line the kernel prints: the subset of printf that kernel/log.h names. Pure: no state, no
- * lock, no memory but the caller's buffer, so that it works in any context and is tested on the host. Deliberately no
- * floating point, no octal, no positional arguments.
+ * The formatter behind every line the kernel prints: the subset of printf that kernel/log.h names. Pure: no
+ * state, no lock, no memory but the caller's buffer, so that it works in any context and is tested on the
+ * host. Deliberately no floating point, no octal, no positional arguments.
  */
 #include "kernel/log.h"
 

@@ -1,4 +1,7 @@
-/* The handle table of a task: slots in chunks that are allocated as they are needed, on the task's account. The task's lock protects it. */
+/*
+ * The handle table of a task: slots in chunks that are allocated as they are needed, on the task's account.
+ * The task's lock protects it.
+ */
 #include "kernel/handle.h"
 #include "kernel/task.h"
 
@@ -11,7 +14,10 @@ static struct object **slot_of(struct handle_table *table, uint64_t handle)
     return &table->chunk[handle / HANDLE_CHUNK][handle % HANDLE_CHUNK];
 }
 
-/* The lowest free handle that has a chunk; 0: *missing is the chunk that would be needed, or HANDLE_MAX / HANDLE_CHUNK. Under the lock. */
+/*
+ * The lowest free handle that has a chunk; 0: *missing is the chunk that would be needed, or HANDLE_MAX /
+ * HANDLE_CHUNK. Under the lock.
+ */
 static uint32_t find_free(struct handle_table *table, uint32_t *missing)
 {
     uint32_t handle = table->lowest_free ? table->lowest_free : 1;

@@ -1,4 +1,7 @@
-/* Handles: small numbers by which a task names objects. Only the task's own; nothing is reachable without one. */
+/*
+ * Handles: small numbers by which a task names objects. Only the task's own; nothing is reachable without
+ * one.
+ */
 #ifndef KERNEL_HANDLE_H
 #define KERNEL_HANDLE_H
 
@@ -15,7 +18,10 @@ struct handle_table {               /* under the task's lock */
     uint32_t count;
 };
 
-/* A handle of `task` to `object`; takes over one reference of the caller's. On failure (E_QUOTA, E_NO_MEMORY) the caller keeps it. */
+/*
+ * A handle of `task` to `object`; takes over one reference of the caller's. On failure (E_QUOTA,
+ * E_NO_MEMORY) the caller keeps it.
+ */
 status_t MUST_CHECK handle_add(struct task *task, struct object *object);
 /* The object, with a reference, if the handle names one of `type` (0: any); NULL. */
 struct object *handle_get(struct task *task, uint64_t handle, unsigned type);

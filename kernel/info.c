@@ -1,4 +1,7 @@
-/* What the kernel tells about itself: PRIMER_INFO_* and the trace. Every answer is built on the stack first, from short looks under the right locks, and copied out after. */
+/*
+ * What the kernel tells about itself: PRIMER_INFO_* and the trace. Every answer is built on the stack
+ * first, from short looks under the right locks, and copied out after.
+ */
 #include "arch/irq.h"
 #include "arch/user.h"
 #include "boot/boot_info.h"

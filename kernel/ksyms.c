@@ -1,10 +1,14 @@
 /*
- * Addresses into names, for panic reports. The table is constant, sorted, and linked in last (section .ksyms), so there is
- * nothing to initialise and nothing to lock, and a backtrace can use it however broken the rest may be.
+ * Addresses into names, for panic reports. The table is constant, sorted, and linked in last (section
+ * .ksyms), so there is nothing to initialise and nothing to lock, and a backtrace can use it however broken
+ * the rest may be.
  */
 #include "kernel/ksyms.h"
 
-/* Made by tools/ksyms: offsets from __text_start in ascending order, and for each the place of its name in ksym_text. */
+/*
+ * Made by tools/ksyms: offsets from __text_start in ascending order, and for each the place of its name in
+ * ksym_text.
+ */
 extern const uint32_t ksym_count;
 extern const struct { uint32_t offset, name; } ksym_table[];
 extern const char ksym_text[];

@@ -4,7 +4,10 @@
 
 #include "kernel/types.h"
 
-/* The function that contains `address`, and how far inside it that is; NULL if it is no address of kernel code. Any context. */
+/*
+ * The function that contains `address`, and how far inside it that is; NULL if it is no address of kernel
+ * code. Any context.
+ */
 const char *ksym_name(uint64_t address, uint64_t *offset);
 
 #endif

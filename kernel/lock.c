@@ -1,13 +1,14 @@
 /*
- * What debug builds check about locks, and the stopwatch for interrupts-off stretches. Called from the inline functions
- * of kernel/lock.h and from the trap path, on the calling CPU's own struct cpu, interrupts off: no lock.
+ * What debug builds check about locks, and the stopwatch for interrupts-off stretches. Called from the
+ * inline functions of kernel/lock.h and from the trap path, on the calling CPU's own struct cpu, interrupts
+ * off: no lock.
  */
 #include "kernel/lock.h"
 #include "kernel/trace.h"
 
 /*
- * Every lock held counts, not just the innermost: spin_trylock() never waits and so may take one out of order, which
- * must not hide a higher one below it.
+ * Every lock held counts, not just the innermost: spin_trylock() never waits and so may take one out of
+ * order, which must not hide a higher one below it.
  */
 void lock_check_order(const struct cpu *cpu, const struct spinlock *lock)
 {
@@ -24,8 +25,8 @@ void lock_check_order(const struct cpu *cpu, const struct spinlock *lock)
 }
 
 /*
- * The caller has just turned interrupts off, so whatever stretch was noted before is over, even if nobody said so (an
- * iret can turn them on, too): the newest begin counts.
+ * The caller has just turned interrupts off, so whatever stretch was noted before is over, even if nobody
+ * said so (an iret can turn them on, too): the newest begin counts.
  */
 void irqoff_begin(void)
 {

@@ -1,11 +1,11 @@
 /*
  * Spinlocks. Taking one turns interrupts off on this CPU; giving the last one back restores them. So a
  * holder is never preempted and never interrupted, a lock may be shared with interrupt handlers, and "holds
- * no lock" is the same as "may sleep". The price is that every hold must be short: the bound on interrupts-off
- * time (docs/invariants.md, INV-8) is a bound on lock holds.
+ * no lock" is the same as "may sleep". The price is that every hold must be short: the bound on
+ * interrupts-off time (docs/invariants.md, INV-8) is a bound on lock holds.
  *
- * Locks are given back in the reverse order of taking, and taken in the order of their ranks. Debug builds panic
- * at the first step out of order, whether or not it would have deadlocked this time.
+ * Locks are given back in the reverse order of taking, and taken in the order of their ranks. Debug builds
+ * panic at the first step out of order, whether or not it would have deadlocked this time.
  */
 #ifndef KERNEL_LOCK_H
 #define KERNEL_LOCK_H
@@ -29,8 +29,9 @@ enum lock_rank {
 };
 
 /*
- * A ticket lock in one word: the low half is the ticket being served, the high half the next to be drawn. Drawing one is an atomic add to the high half;
- * giving the lock back is the holder's plain add to the low half, which nobody else writes.
+ * A ticket lock in one word: the low half is the ticket being served, the high half the next to be drawn.
+ * Drawing one is an atomic add to the high half; giving the lock back is the holder's plain add to the low
+ * half, which nobody else writes.
  */
 struct spinlock {
     union {
@@ -63,7 +64,10 @@ static inline bool spin_held(const struct spinlock *lock)
 /* Panics with both names if taking `lock` now is out of order (kernel/lock.c). Interrupts off. */
 void lock_check_order(const struct cpu *cpu, const struct spinlock *lock);
 
-/* Debug builds: note that interrupts went off, or are about to go on, at the caller (kernel/lock.c). Interrupts off. */
+/*
+ * Debug builds: note that interrupts went off, or are about to go on, at the caller (kernel/lock.c).
+ * Interrupts off.
+ */
 void irqoff_begin(void);
 void irqoff_end(void);
 
@@ -109,7 +113,10 @@ static inline void spin_unlock(struct spinlock *lock)
     }
 }
 
-/* Takes the lock only if nobody has it; never waits. For looking at other CPUs' queues, whose ranks are equal to one's own. */
+/*
+ * Takes the lock only if nobody has it; never waits. For looking at other CPUs' queues, whose ranks are
+ * equal to one's own.
+ */
 static inline MUST_CHECK bool spin_trylock(struct spinlock *lock)
 {
     uint64_t flags = irq_save();

@@ -1,4 +1,7 @@
-/* The table of contents: what is set up when the kernel starts, in the order in which one thing needs another. */
+/*
+ * The table of contents: what is set up when the kernel starts, in the order in which one thing needs
+ * another.
+ */
 #include "kernel/main.h"
 #include "arch/irq.h"
 #include "arch/trap.h"
@@ -21,7 +24,8 @@ static NORETURN void idle(void)
 {
     for (;;) {
         if (table_stock_fill())
-            continue;           /* zeroed frames for page tables: work that nobody waits for, and that anybody may interrupt */
+            /* zeroed frames for page tables: work that nobody waits for, and that anybody may interrupt */
+            continue;
         irq_disable();          /* between the look and the wait nobody can come in */
         if (sched_should_yield())
             kernel_yield();
@@ -46,7 +50,8 @@ void kernel_main(void)
     cpu_init(0);                                    /* exceptions are reported */
     mmu_boot_init(&boot_info);                      /* the kernel's own page tables; all RAM is reachable */
     console_screen_init(&boot_info);
-    options_parse(boot_info.cmdline);               /* now that a framebuffer can show what is wrong with them */
+    /* now that a framebuffer can show what is wrong with them */
+    options_parse(boot_info.cmdline);
     irq_init(&boot_info);                           /* how many CPUs there are, and how they are reached */
     trace_init(irq_cpu_limit(options.max_cpus), options.trace_events);
     frame_init(&boot_info);                         /* frames can be allocated */

@@ -1,6 +1,7 @@
 /*
- * Counted objects, and the registers of all tasks and all threads by number, for those who list them. A register's lock (rank LEAF) protects its tree; an object
- * leaves it before it is destroyed, so what a visitor sees is always alive.
+ * Counted objects, and the registers of all tasks and all threads by number, for those who list them. A
+ * register's lock (rank LEAF) protects its tree; an object leaves it before it is destroyed, so what a
+ * visitor sees is always alive.
  */
 #include "kernel/object.h"
 #include "kernel/lock.h"

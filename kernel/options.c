@@ -1,6 +1,7 @@
 /*
- * The kernel command line. Called once by kernel_main(), before there is a second CPU: no lock. One table says what
- * there is; what a word means beyond its name, kind and range is the business of whoever reads `options`.
+ * The kernel command line. Called once by kernel_main(), before there is a second CPU: no lock. One table
+ * says what there is; what a word means beyond its name, kind and range is the business of whoever reads
+ * `options`.
  */
 #include "kernel/options.h"
 #include "boot/boot_info.h"

@@ -1,6 +1,7 @@
 /*
- * The kernel command line: words "name=value" separated by spaces. All there is stands in one table (kernel/options.c); an unknown word is a
- * boot_fail(), since an option that is silently ignored costs somebody an evening. `cmd=` takes the rest of the line.
+ * The kernel command line: words "name=value" separated by spaces. All there is stands in one table
+ * (kernel/options.c); an unknown word is a boot_fail(), since an option that is silently ignored costs
+ * somebody an evening. `cmd=` takes the rest of the line.
  */
 #ifndef KERNEL_OPTIONS_H
 #define KERNEL_OPTIONS_H
@@ -21,8 +22,8 @@ struct kernel_options {
 extern struct kernel_options options;
 
 /*
- * Reads `line` into `out`, defaults first. The strings of `out` point into `buffer`, a private copy of the line. Returns NULL, or
- * what is wrong, as a text in `buffer`; then `out` is not to be used. Pure.
+ * Reads `line` into `out`, defaults first. The strings of `out` point into `buffer`, a private copy of the
+ * line. Returns NULL, or what is wrong, as a text in `buffer`; then `out` is not to be used. Pure.
  */
 const char *options_read(const char *line, struct kernel_options *out, char *buffer, size_t size);
 

@@ -1,8 +1,8 @@
 /*
- * The last words: what is wrong, who ran, what he held, how he got there, and what the init queues look like. Called
- * from anywhere, in any state, so it relies on as little as possible: it takes no lock, allocates nothing, and before
- * reading through a pointer it asks whether that can be one. The first CPU here has the word; a panic inside the panic
- * says one line and ends.
+ * The last words: what is wrong, who ran, what he held, how he got there, and what the init queues look
+ * like. Called from anywhere, in any state, so it relies on as little as possible: it takes no lock,
+ * allocates nothing, and before reading through a pointer it asks whether that can be one. The first CPU
+ * here has the word; a panic inside the panic says one line and ends.
  */
 #include "kernel/panic.h"
 #include "arch/irq.h"
@@ -30,7 +30,10 @@ static struct cpu *cpu_if_known(void)
     return cpu_local_ready ? this_cpu() : NULL;
 }
 
-/* False if this CPU is already in the middle of a report. Does not return if another one is: two would be garbled. */
+/*
+ * False if this CPU is already in the middle of a report. Does not return if another one is: two would be
+ * garbled.
+ */
 static bool panic_enter(const struct cpu *cpu)
 {
     int self = cpu ? (int)cpu->id : 0;
@@ -59,15 +62,19 @@ static void print_address(unsigned number, uint64_t address, uint64_t lookup)
         kprintf("  #%-2u %016lx\n", number, address);
 }
 
-/* Whether a saved rbp may be followed: in the kernel's half, aligned, a little further up the stack than `below`. */
+/*
+ * Whether a saved rbp may be followed: in the kernel's half, aligned, a little further up the stack than
+ * `below`.
+ */
 static bool is_stack_frame(uint64_t rbp, uint64_t below)
 {
     return rbp >= DIRECT_BASE && rbp % 8 == 0 && rbp > below && rbp - below < BACKTRACE_STRIDE;
 }
 
 /*
- * Every function keeps its caller's rbp at (rbp) and the return address above it (-fno-omit-frame-pointer). A return
- * address is looked up one byte before: behind a call that never returns, the next function may begin.
+ * Every function keeps its caller's rbp at (rbp) and the return address above it (-fno-omit-frame-pointer).
+ * A return address is looked up one byte before: behind a call that never returns, the next function may
+ * begin.
  */
 static void print_callers(unsigned number, uint64_t rbp, uint64_t stack)
 {

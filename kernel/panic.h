@@ -11,8 +11,9 @@ struct trap_frame;
 extern _Atomic bool panic_in_progress;
 
 /*
- * Stops the other CPUs, prints the message, the running thread, the locks held, a symbolised backtrace and the
- * init queues on serial and screen, and ends the machine so that tools/run exits with 125. Never returns. Any context.
+ * Stops the other CPUs, prints the message, the running thread, the locks held, a symbolised backtrace and
+ * the init queues on serial and screen, and ends the machine so that tools/run exits with 125. Never
+ * returns. Any context.
  */
 NORETURN PRINTF(1, 2) void panic(const char *format, ...);
 
@@ -20,8 +21,8 @@ NORETURN PRINTF(1, 2) void panic(const char *format, ...);
 NORETURN PRINTF(2, 3) void panic_trap(const struct trap_frame *frame, const char *format, ...);
 
 /*
- * The machine cannot run Primer or was started wrongly (no archive, too little memory, an unknown option, ...):
- * one clear line to the person who started it, no backtrace, status 125. Boot only.
+ * The machine cannot run Primer or was started wrongly (no archive, too little memory, an unknown option,
+ * ...): one clear line to the person who started it, no backtrace, status 125. Boot only.
  */
 NORETURN PRINTF(1, 2) void boot_fail(const char *format, ...);
 

@@ -1,5 +1,6 @@
 /*
- * A CPU's run queue, as the two halves of the scheduler share it: sched_ready.c (who becomes ready, and where) and sched.c (who runs next).
+ * A CPU's run queue, as the two halves of the scheduler share it: sched_ready.c (who becomes ready, and
+ * where) and sched.c (who runs next).
  */
 #ifndef KERNEL_RUNQ_H
 #define KERNEL_RUNQ_H
@@ -25,8 +26,9 @@ struct runq {
     uint64_t switches;
 
     /*
-     * A ready thread that is to run here next, before its equals, and is on no queue: how a faulter hands the CPU to the worker, and the worker
-     * hands it back, without a trip through the queue. Own CPU only, interrupts off; so no lock, and no thief sees it.
+     * A ready thread that is to run here next, before its equals, and is on no queue: how a faulter hands
+     * the CPU to the worker, and the worker hands it back, without a trip through the queue. Own CPU only,
+     * interrupts off; so no lock, and no thief sees it.
      */
     struct thread *next;
 };

@@ -1,6 +1,7 @@
 /*
- * The scheduler's choosing half: who runs next on this CPU. sched_pick() is called by the kernel exit only. Policy: the most urgent thread runs, round robin among
- * equals, and an idle CPU steals. Threads come to the queues through sched_ready.c; page requests and IPC raise priorities from outside, by
+ * The scheduler's choosing half: who runs next on this CPU. sched_pick() is called by the kernel exit only.
+ * Policy: the most urgent thread runs, round robin among equals, and an idle CPU steals. Threads come to
+ * the queues through sched_ready.c; page requests and IPC raise priorities from outside, by
  * sched_set_prio().
  */
 #include "kernel/sched.h"
@@ -22,7 +23,10 @@ void sched_init(void)
     }
 }
 
-/* The most urgent thread that may be moved here from the queue of another CPU; NULL. Never waits for a lock. */
+/*
+ * The most urgent thread that may be moved here from the queue of another CPU; NULL. Never waits for a
+ * lock.
+ */
 static struct thread *steal_from(struct runq *q, unsigned to)
 {
     if (atomic_load_explicit(&q->ready_count, memory_order_relaxed) == 0 || !spin_trylock(&q->lock))
@@ -72,7 +76,8 @@ static void note_idle(struct runq *q, unsigned cpu, bool idle)
 }
 
 /*
- * Who was to run next stands in line after all: at the front, unless it is a faulter and the slice that it would go on with is over. Under q->lock.
+ * Who was to run next stands in line after all: at the front, unless it is a faulter and the slice that it
+ * would go on with is over. Under q->lock.
  */
 static void queue_next(struct runq *q)
 {
@@ -156,9 +161,10 @@ static inline struct thread *mark_running(struct runq *q, struct thread *next)
 }
 
 /*
- * The hand-off: the current thread is blocked, and another was told to run next. Nothing but the queue's bitmap is looked at, without the lock: somebody who
- * comes just now sets need_resched after we have cleared it. The slice is handed on, too, so that faulter and worker together
- * have no more than one; when it is over, the worker still gets the CPU, but the faulter goes back in line.
+ * The hand-off: the current thread is blocked, and another was told to run next. Nothing but the queue's
+ * bitmap is looked at, without the lock: somebody who comes just now sets need_resched after we have
+ * cleared it. The slice is handed on, too, so that faulter and worker together have no more than one; when
+ * it is over, the worker still gets the CPU, but the faulter goes back in line.
  */
 static bool is_handed_on(const struct runq *q, const struct thread *self)
 {
@@ -198,8 +204,9 @@ struct thread *sched_pick(struct thread *self, uint64_t now)
     q->next = NULL;
     mark_running(q, next);
     /*
-     * Somebody who came since we looked has compared himself with the thread that leaves. He enqueued and then read running_prio, we wrote it and then look
-     * at the queue (both sequentially consistent): one of us sees the other.
+     * Somebody who came since we looked has compared himself with the thread that leaves. He enqueued and
+     * then read running_prio, we wrote it and then look at the queue (both sequentially consistent): one of
+     * us sees the other.
      */
     if (unlikely(prio_queue_top(&q->ready) > (int)next->prio)) {
         atomic_store_explicit(&cpu->need_resched, true, memory_order_relaxed);

@@ -1,6 +1,7 @@
 /*
- * The scheduler's waking half: where a thread goes that has become ready, and what a change of priority means. Called by whoever wakes or creates a thread, on
- * any CPU; the locks are those of the run queues, one at a time. Who then runs is decided in sched.c.
+ * The scheduler's waking half: where a thread goes that has become ready, and what a change of priority
+ * means. Called by whoever wakes or creates a thread, on any CPU; the locks are those of the run queues,
+ * one at a time. Who then runs is decided in sched.c.
  */
 #include "kernel/sched.h"
 #include "arch/irq.h"
@@ -17,8 +18,9 @@ void sched_kick(unsigned cpu)
 }
 
 /*
- * The thread's run queue, locked. It may be moved until we have the lock, so look again then. `cpu` changes only under the lock of the queue it names,
- * so whoever holds that lock is alone with the thread's priority and its place, also while it is on no queue at all.
+ * The thread's run queue, locked. It may be moved until we have the lock, so look again then. `cpu` changes
+ * only under the lock of the queue it names, so whoever holds that lock is alone with the thread's priority
+ * and its place, also while it is on no queue at all.
  */
 static struct runq *lock_runq_of(struct thread *thread)
 {
@@ -32,14 +34,20 @@ static struct runq *lock_runq_of(struct thread *thread)
     }
 }
 
-/* Where a thread that has just become ready should go. A guess from hints; a wrong one costs time, not correctness. */
+/*
+ * Where a thread that has just become ready should go. A guess from hints; a wrong one costs time, not
+ * correctness.
+ */
 static unsigned place(struct thread *thread)
 {
     unsigned home = thread->cpu;
     /* Its CPU may still be leaving its stack: nobody else can run it yet. */
     if (thread->pinned || atomic_load_explicit(&thread->on_cpu, memory_order_acquire))
         return home;
-    /* Its worker runs there and is done in a moment, as a rule; if it is not, sched_offer() lets an idle CPU know. */
+    /*
+     * Its worker runs there and is done in a moment, as a rule; if it is not, sched_offer() lets an idle
+     * CPU know.
+     */
     if (thread->wait == WAIT_PAGE)
         return home;
     uint64_t idle = atomic_load_explicit(&idle_cpus, memory_order_relaxed);
@@ -54,8 +62,8 @@ static unsigned place(struct thread *thread)
 }
 
 /*
- * Who waited for a page did not choose to sleep, and a worker works for somebody who did not: both go on before their equals. Otherwise each page would
- * cost a thread a whole round of everybody else.
+ * Who waited for a page did not choose to sleep, and a worker works for somebody who did not: both go on
+ * before their equals. Otherwise each page would cost a thread a whole round of everybody else.
  */
 static bool goes_first(const struct thread *thread)
 {
@@ -110,7 +118,10 @@ void sched_ready(struct thread *thread)
     irq_restore(flags);
 }
 
-/* Its wake needs no contest: nobody else wakes it. If somebody else was to run next already, it is the long way for both. */
+/*
+ * Its wake needs no contest: nobody else wakes it. If somebody else was to run next already, it is the long
+ * way for both.
+ */
 void sched_hand_off(struct thread *worker, unsigned prio)
 {
     struct runq *here = &runqs[worker->cpu];
@@ -127,8 +138,9 @@ void sched_hand_off(struct thread *worker, unsigned prio)
 }
 
 /*
- * What a change of priority means for the queue the thread is on, or for the CPU it runs on. Under q->lock; true: that CPU must look again (which also sets
- * `running_prio` right, if this CPU has just changed threads).
+ * What a change of priority means for the queue the thread is on, or for the CPU it runs on. Under q->lock;
+ * true: that CPU must look again (which also sets `running_prio` right, if this CPU has just changed
+ * threads).
  */
 static bool apply_prio(struct runq *q, struct thread *thread, unsigned prio)
 {

@@ -1,9 +1,10 @@
 /*
- * The text layer of the screen and its two ways to paint a cell. Called by kernel/console.c only, under its lock.
+ * The text layer of the screen and its two ways to paint a cell. Called by kernel/console.c only, under its
+ * lock.
  *
- * Nothing scrolls: moving a framebuffer is millions of bytes, with interrupts off. Text runs down the screen, goes on
- * at the top, and the line below the newest one is always blank, so that the eye finds the end. Making that line blank
- * is split into single cells too, and costs only as many as were painted there.
+ * Nothing scrolls: moving a framebuffer is millions of bytes, with interrupts off. Text runs down the
+ * screen, goes on at the top, and the line below the newest one is always blank, so that the eye finds the
+ * end. Making that line blank is split into single cells too, and costs only as many as were painted there.
  */
 #include "kernel/screen.h"
 #include "arch/mmu.h"
@@ -36,7 +37,8 @@ static struct {
     volatile uint8_t *pixels;                   /* framebuffer */
     volatile uint16_t *cells;                   /* VGA text */
 
-    unsigned row, column;                       /* where the next character goes; column == columns: wrap first */
+    /* where the next character goes; column == columns: wrap first */
+    unsigned row, column;
     unsigned gap;                               /* the line that is to be blank */
     uint8_t used[MAX_ROWS];                     /* columns painted so far, per line */
     enum { TEXT, ESCAPE, SEQUENCE } parse;      /* inside an ANSI control sequence? */
@@ -45,11 +47,12 @@ static struct {
 #define CELL_WORDS (CELL_COLUMNS * MAX_SCALE * 4 / 8)
 
 /*
- * Fixed after screen_init(). One line of pixels for each of the 32 possible rows of a glyph, as it is stored. Painting
- * is copying them: as few instructions as it takes, since it is done with a lock held.
+ * Fixed after screen_init(). One line of pixels for each of the 32 possible rows of a glyph, as it is
+ * stored. Painting is copying them: as few instructions as it takes, since it is done with a lock held.
  */
 static struct {
-    unsigned pitch, scale;                      /* bytes from line to line of the screen; pixels per dot of a glyph */
+    /* bytes from line to line of the screen; pixels per dot of a glyph */
+    unsigned pitch, scale;
     unsigned line_bytes;                        /* of a cell: 6 or 12 pixels of 3 or 4 bytes, so it is even */
     uint64_t line[1u << FONT_COLUMNS][CELL_WORDS + 1];  /* + 1: a 3-byte pixel is put in as 4 */
 } fb;
@@ -103,7 +106,10 @@ static void next_line(void)
     screen.gap = screen.row + 1 < screen.rows ? screen.row + 1 : 0;
 }
 
-/* Enough of ECMA-48, 5.4 not to print what a program meant for a terminal: ESC, and if '[' follows, up to a letter. */
+/*
+ * Enough of ECMA-48, 5.4 not to print what a program meant for a terminal: ESC, and if '[' follows, up to a
+ * letter.
+ */
 static bool in_sequence(char c)
 {
     if (screen.parse == ESCAPE)

@@ -19,8 +19,8 @@ const uint8_t *font_glyph(char c);
 void screen_init(const struct boot_info *info);
 
 /*
- * Takes one character and does a bounded piece of work, at most one cell. False: the piece went into making room;
- * offer the same character again. Knows \n, \r, \t, \b, and skips ANSI control sequences.
+ * Takes one character and does a bounded piece of work, at most one cell. False: the piece went into making
+ * room; offer the same character again. Knows \n, \r, \t, \b, and skips ANSI control sequences.
  */
 bool screen_put(char c);
 

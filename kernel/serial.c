@@ -1,7 +1,7 @@
 /*
- * COM1, a 16550: polled output for kernel/console.c, input by interrupt into a ring. Register names and bits follow
- * the National Semiconductor PC16550D data sheet, section 8. Own lock: `input_lock`, for the ring. Output has none
- * here: its only caller brings the console's. No modem lines, no error report.
+ * COM1, a 16550: polled output for kernel/console.c, input by interrupt into a ring. Register names and
+ * bits follow the National Semiconductor PC16550D data sheet, section 8. Own lock: `input_lock`, for the
+ * ring. Output has none here: its only caller brings the console's. No modem lines, no error report.
  */
 #include "kernel/serial.h"
 #include "arch/irq.h"
@@ -91,8 +91,9 @@ static void serial_interrupt(void)
         input[input_head++ % INPUT_BYTES] = (char)inb(COM1 + REG_DATA);
     }
     /*
-     * The ISA interrupt is an edge, and a byte that came while the loop ended would make none: off and on again
-     * raises the line anew if anything is left. With the ring full it stays off until serial_receive() makes room.
+     * The ISA interrupt is an edge, and a byte that came while the loop ended would make none: off and on
+     * again raises the line anew if anything is left. With the ring full it stays off until
+     * serial_receive() makes room.
      */
     outb(COM1 + REG_IER, 0);
     input_paused = input_head - input_tail == INPUT_BYTES;

@@ -1,6 +1,6 @@
 /*
- * Where system calls come in: numbers to functions, and the check of every argument. A new kind of argument is a new ARG_ and a line in check(); nothing behind
- * this file looks at a raw user value again.
+ * Where system calls come in: numbers to functions, and the check of every argument. A new kind of argument
+ * is a new ARG_ and a line in check(); nothing behind this file looks at a raw user value again.
  */
 #include "kernel/syscall.h"
 #include "arch/mmu.h"

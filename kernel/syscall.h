@@ -1,6 +1,7 @@
 /*
- * System calls. The table in syscall.c says for each call what kind every argument is; all checks are made there, before the call's own
- * code runs, which therefore sees only addresses, lengths, priorities and objects that are what they should be.
+ * System calls. The table in syscall.c says for each call what kind every argument is; all checks are made
+ * there, before the call's own code runs, which therefore sees only addresses, lengths, priorities and
+ * objects that are what they should be.
  */
 #ifndef KERNEL_SYSCALL_H
 #define KERNEL_SYSCALL_H
@@ -22,7 +23,10 @@ struct call {
 /* Called by trap.asm, interrupts off. Stores the result in frame->rax. */
 void syscall_entry(struct trap_frame *frame);
 
-/* syscall_memory.c, syscall_task.c, syscall_misc.c, info.c: one function per call, called with interrupts on and no lock held. */
+/*
+ * syscall_memory.c, syscall_task.c, syscall_misc.c, info.c: one function per call, called with interrupts
+ * on and no lock held.
+ */
 #define X(number, name) status_t sys_##name(const struct call *call);
 PRIMER_CALLS(X)
 #undef X

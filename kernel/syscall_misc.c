@@ -33,7 +33,9 @@ status_t sys_log(const struct call *call)
     return (status_t)len;
 }
 
-/* Console input and power belong to the root account: what it starts on accounts of their own gets neither. */
+/*
+ * Console input and power belong to the root account: what it starts on accounts of their own gets neither.
+ */
 static bool may_rule(void) { return task_current()->account == &account_root; }
 
 status_t sys_console_read(const struct call *call)

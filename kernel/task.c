@@ -1,6 +1,7 @@
 /*
- * Tasks. A task lives as an object for as long as anyone refers to it; as a running thing it ends with its last thread, in task_end(), which runs on that
- * thread's stack and time, preemptibly. A task that never had a thread is taken apart when its last handle goes.
+ * Tasks. A task lives as an object for as long as anyone refers to it; as a running thing it ends with its
+ * last thread, in task_end(), which runs on that thread's stack and time, preemptibly. A task that never
+ * had a thread is taken apart when its last handle goes.
  */
 #include "kernel/task.h"
 #include "kernel/sched.h"
@@ -12,7 +13,10 @@
 
 struct task *task_current(void) { return thread_current()->task; }
 
-/* Around a space that exists, a clone of `parent`'s or an empty one (NULL); takes over its owner's reference on success. */
+/*
+ * Around a space that exists, a clone of `parent`'s or an empty one (NULL); takes over its owner's
+ * reference on success.
+ */
 static struct task *task_around(struct account *account, struct aspace *space, const struct task *parent, status_t *error)
 {
     *error = E_QUOTA;
@@ -59,7 +63,10 @@ struct task *task_clone(struct task *parent, status_t *error)
     return task;
 }
 
-/* Tells some threads; true if there are more. The move to the other list makes each step short, however many there are. */
+/*
+ * Tells some threads; true if there are more. The move to the other list makes each step short, however
+ * many there are.
+ */
 static bool kill_some(struct task *task)
 {
     spin_lock(&task->lock);
@@ -68,7 +75,8 @@ static bool kill_some(struct task *task)
         if (!node)
             break;
         list_push_back(&task->killed_threads, node);
-        thread_kill(list_entry(node, struct thread, task_node));    /* on a list: not released, and we hold the lock it needs to leave */
+        /* on a list: not released, and we hold the lock it needs to leave */
+        thread_kill(list_entry(node, struct thread, task_node));
     }
     bool more = !list_empty(&task->threads);
     spin_unlock(&task->lock);

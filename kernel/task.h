@@ -31,7 +31,10 @@ struct task *task_clone(struct task *parent, status_t *error);
 /* Tells all threads to end. The first caller's status counts. Interrupts on. */
 void task_kill(struct task *task, uint8_t status);
 
-/* thread_end() of the last thread: gives back space and handles, and tells who waits. Interrupts on, in bounded steps. */
+/*
+ * thread_end() of the last thread: gives back space and handles, and tells who waits. Interrupts on, in
+ * bounded steps.
+ */
 void task_end(struct task *task);
 
 /* Called with the last reference gone. */

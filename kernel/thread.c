@@ -1,6 +1,7 @@
 /*
- * Threads: states, waking, killing, ending. Slots (stack and struct) come from kernel/thread_slot.c. The scheduler decides who runs, the kernel exit runs
- * him; here is only what happens to a thread from its first to its last moment.
+ * Threads: states, waking, killing, ending. Slots (stack and struct) come from kernel/thread_slot.c. The
+ * scheduler decides who runs, the kernel exit runs him; here is only what happens to a thread from its
+ * first to its last moment.
  */
 #include "kernel/thread.h"
 #include "kernel/lock.h"
@@ -89,7 +90,10 @@ static bool join_task(struct task *task, struct thread *thread)
     return alive;
 }
 
-/* What a thread costs its account for as long as anyone refers to it: a dead one that somebody keeps a handle to still has its slot. */
+/*
+ * What a thread costs its account for as long as anyone refers to it: a dead one that somebody keeps a
+ * handle to still has its slot.
+ */
 static bool charge_slot(struct account *account)
 {
     if (!account_charge(account, RES_THREADS, 1))
@@ -139,7 +143,10 @@ status_t thread_create_user(struct task *task, vaddr_t entry, vaddr_t stack, uin
 bool thread_block(enum wait_reason reason, void *object, struct list_node *queue)
 {
     struct thread *self = thread_current();
-    /* A kill takes a thread out of its sleep, but not off the list of a page (INV-12): it may still be on one, and sleeps no more. */
+    /*
+     * A kill takes a thread out of its sleep, but not off the list of a page (INV-12): it may still be on
+     * one, and sleeps no more.
+     */
     if (unlikely(atomic_load_explicit(&self->killed, memory_order_relaxed)))
         return false;
     debug_assert(!irqs_on() && !list_linked(&self->wait_node));
@@ -148,9 +155,9 @@ bool thread_block(enum wait_reason reason, void *object, struct list_node *queue
     if (queue)
         list_push_back(queue, &self->wait_node);
     /*
-     * thread_kill() sets `killed` and then looks at the state; we set the state and then look at `killed`. One of us sees the
-     * other, whatever the order (both sides sequentially consistent). If we see it, we must still win the change
-     * back against a kill that has seen us.
+     * thread_kill() sets `killed` and then looks at the state; we set the state and then look at `killed`.
+     * One of us sees the other, whatever the order (both sides sequentially consistent). If we see it, we
+     * must still win the change back against a kill that has seen us.
      */
     atomic_store(&self->state, THREAD_BLOCKED);
     uint8_t blocked = THREAD_BLOCKED;
@@ -178,12 +185,14 @@ void thread_kill(struct thread *thread)
     if (atomic_exchange(&thread->killed, true))
         return;
     if (!thread_wake(thread, E_KILLED))
-        sched_kick(__atomic_load_n(&thread->cpu, __ATOMIC_RELAXED));     /* if it runs: through the exit with it */
+        /* if it runs: through the exit with it */
+        sched_kick(__atomic_load_n(&thread->cpu, __ATOMIC_RELAXED));
 }
 
 /*
- * The order matters: what the thread held is given back before anyone who waits for its end is told. Its slot goes last, since we still stand on it: with the
- * last reference, which may be ours or a handle's, and not to be used again before on_cpu is clear.
+ * The order matters: what the thread held is given back before anyone who waits for its end is told. Its
+ * slot goes last, since we still stand on it: with the last reference, which may be ours or a handle's, and
+ * not to be used again before on_cpu is clear.
  */
 void thread_end(void)
 {
@@ -192,8 +201,9 @@ void thread_end(void)
     page_wait_leave();
 
     /*
-     * From here on a kernel thread, which no switch connects with the space any more. Before we are off the task's list: once the last one
-     * is, the space is taken apart, and one of us who is preempted now must not load it again.
+     * From here on a kernel thread, which no switch connects with the space any more. Before we are off the
+     * task's list: once the last one is, the space is taken apart, and one of us who is preempted now must
+     * not load it again.
      */
     thread_charge_to(NULL);
     irq_disable();

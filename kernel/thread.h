@@ -1,7 +1,8 @@
 /*
- * Threads: life and states. A thread sits at the top of its own kernel stack: one slot of memory (a guard area below, then the stack, then
- * this struct with the FPU state) is all it needs. Slots are kept for the next thread, never unmapped, so a stale pointer to a thread still
- * points at a thread: whoever holds a reference may look, whoever holds none may not.
+ * Threads: life and states. A thread sits at the top of its own kernel stack: one slot of memory (a guard
+ * area below, then the stack, then this struct with the FPU state) is all it needs. Slots are kept for the
+ * next thread, never unmapped, so a stale pointer to a thread still points at a thread: whoever holds a
+ * reference may look, whoever holds none may not.
  */
 #ifndef KERNEL_THREAD_H
 #define KERNEL_THREAD_H
@@ -81,7 +82,8 @@ const char *thread_state_name(enum thread_state state);
 const char *wait_reason_name(enum wait_reason reason);
 
 /*
- * A kernel thread, ready to run at once on `cpu` and only there; `prio` up to 63. Boot: panics if there is no memory.
+ * A kernel thread, ready to run at once on `cpu` and only there; `prio` up to 63. Boot: panics if there is
+ * no memory.
  */
 struct thread *thread_create_kernel(const char *name, unsigned cpu, unsigned prio, void (*entry)(void *), void *arg);
 
@@ -89,31 +91,41 @@ struct thread *thread_create_kernel(const char *name, unsigned cpu, unsigned pri
 void *thread_create_idle(unsigned cpu);
 
 /*
- * A thread of `task` that starts at `entry` in user mode; it is running when this returns, and *out has a reference of the caller's.
- * E_DEAD (the task is ending), E_QUOTA, E_NO_MEMORY.
+ * A thread of `task` that starts at `entry` in user mode; it is running when this returns, and *out has a
+ * reference of the caller's. E_DEAD (the task is ending), E_QUOTA, E_NO_MEMORY.
  */
 status_t MUST_CHECK thread_create_user(struct task *task, vaddr_t entry, vaddr_t stack, uint64_t arg, unsigned prio, struct thread **out);
 
 
 /*
- * Makes the current thread BLOCKED on `queue` (may be NULL), or returns false if it is being killed; then it is on
- * no list that it was not on before. Under the lock of what it
- * waits for, so that no waker comes in between. The CPU is given up at the next kernel exit.
+ * Makes the current thread BLOCKED on `queue` (may be NULL), or returns false if it is being killed; then
+ * it is on no list that it was not on before. Under the lock of what it waits for, so that no waker comes
+ * in between. The CPU is given up at the next kernel exit.
  */
 bool MUST_CHECK thread_block(enum wait_reason reason, void *object, struct list_node *queue);
 
 /*
- * Makes a BLOCKED thread ready; false if somebody else has woken it already. Under the lock of what it waits for, or by one who holds a reference. Any context.
+ * Makes a BLOCKED thread ready; false if somebody else has woken it already. Under the lock of what it
+ * waits for, or by one who holds a reference. Any context.
  */
 bool thread_wake(struct thread *thread, status_t status);
 
-/* Sets `killed` and gets the thread out of whatever it waits for. The caller holds a reference. Any context. */
+/*
+ * Sets `killed` and gets the thread out of whatever it waits for. The caller holds a reference. Any
+ * context.
+ */
 void thread_kill(struct thread *thread);
 
-/* The current thread ends, and its task with the last one. From the kernel exit or a system call; interrupts on, no lock. */
+/*
+ * The current thread ends, and its task with the last one. From the kernel exit or a system call;
+ * interrupts on, no lock.
+ */
 NORETURN void thread_end(void);
 
-/* An exception in user mode that the program has to answer for: its task ends, with a line in the log. From the trap handler. */
+/*
+ * An exception in user mode that the program has to answer for: its task ends, with a line in the log. From
+ * the trap handler.
+ */
 void thread_fault(struct trap_frame *frame, const char *what);
 /* The same for a page fault: also says which address was touched. */
 void thread_page_fault(struct trap_frame *frame, const char *what, vaddr_t address);

@@ -1,7 +1,8 @@
 /*
- * A slot is 16 KiB of addresses in the KSTACK area: the lower half is never mapped (a stack that overflows faults there, on the double-fault stack), the
- * upper half is two frames: the stack, growing down, and above it struct thread. Once mapped a slot stays mapped and is kept for the next
- * thread, so there is never a stale translation of one to flush. The lock (rank LEAF) protects the list of free slots only.
+ * A slot is 16 KiB of addresses in the KSTACK area: the lower half is never mapped (a stack that overflows
+ * faults there, on the double-fault stack), the upper half is two frames: the stack, growing down, and
+ * above it struct thread. Once mapped a slot stays mapped and is kept for the next thread, so there is
+ * never a stale translation of one to flush. The lock (rank LEAF) protects the list of free slots only.
  */
 #include "kernel/thread_slot.h"
 #include "kernel/lock.h"
@@ -54,7 +55,10 @@ struct thread *thread_slot_alloc(void)
 {
     struct thread *thread = take_free();
     if (thread) {
-        /* Its last user may be on his last instructions before he leaves this stack (trap.asm clears on_cpu then). */
+        /*
+         * Its last user may be on his last instructions before he leaves this stack (trap.asm clears on_cpu
+         * then).
+         */
         while (atomic_load_explicit(&thread->on_cpu, memory_order_acquire))
             cpu_relax();
     } else {

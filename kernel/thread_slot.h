@@ -6,7 +6,10 @@
 
 #define THREAD_SLOT_FRAMES 2
 
-/* A slot, zeroed where it matters, with frame_base set. Not the FPU area. NULL: no memory or no slot. Any context; ranks LEAF and FRAMES. */
+/*
+ * A slot, zeroed where it matters, with frame_base set. Not the FPU area. NULL: no memory or no slot. Any
+ * context; ranks LEAF and FRAMES.
+ */
 struct thread *thread_slot_alloc(void);
 /* May be used again as soon as its on_cpu is clear. */
 void thread_slot_free(struct thread *thread);

@@ -1,8 +1,8 @@
 /*
- * The clock: nanoseconds since boot from the CPU's time-stamp counter. Everybody asks; there is no lock, since all
- * here is fixed once timer_calibrate() has called time_init(). Conversion is a multiplication by a precomputed ratio,
- * because a 128-bit division needs a library that the kernel does not have, and a slow one at that. Alarms live in
- * kernel/timer.c, not here.
+ * The clock: nanoseconds since boot from the CPU's time-stamp counter. Everybody asks; there is no lock,
+ * since all here is fixed once timer_calibrate() has called time_init(). Conversion is a multiplication by
+ * a precomputed ratio, because a 128-bit division needs a library that the kernel does not have, and a slow
+ * one at that. Alarms live in kernel/timer.c, not here.
  */
 #include "kernel/time.h"
 
@@ -10,13 +10,19 @@
 
 #define NS_PER_SECOND 1000000000ull
 
-/* whole + fraction / 2^64, rounded down: off by less than 2^-64, so that a 64-bit count loses less than one. */
+/*
+ * whole + fraction / 2^64, rounded down: off by less than 2^-64, so that a 64-bit count loses less than
+ * one.
+ */
 struct ratio { uint64_t whole, fraction; };
 
 uint64_t tsc_hz, tsc_boot;
 static struct ratio ns_per_tick, ticks_per_ns;
 
-/* a / b by long division, one binary digit of the fraction at a time. b is below 2^63: the remainder can be doubled. */
+/*
+ * a / b by long division, one binary digit of the fraction at a time. b is below 2^63: the remainder can be
+ * doubled.
+ */
 static struct ratio ratio_make(uint64_t a, uint64_t b)
 {
     struct ratio ratio = {.whole = a / b};

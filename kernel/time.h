@@ -16,7 +16,10 @@ void time_init(uint64_t hz, uint64_t boot);
 /* Nanoseconds since boot. Monotonic on each CPU. Any context, after timer_calibrate(). */
 uint64_t time_ns(void);
 
-/* Conversions that neither overflow nor lose more than a tick, for up to centuries; beyond that they stay at UINT64_MAX. */
+/*
+ * Conversions that neither overflow nor lose more than a tick, for up to centuries; beyond that they stay
+ * at UINT64_MAX.
+ */
 uint64_t ns_to_tsc(uint64_t ns);
 uint64_t tsc_to_ns(uint64_t ticks);
 

@@ -1,6 +1,7 @@
 /*
- * Timers. One AVL tree per CPU, ordered by deadline, under a lock of its own (rank TIMER). The hardware timer is one-shot and is armed for the earlier of the
- * first timer and the end of the running thread's slice; with neither, it stays silent.
+ * Timers. One AVL tree per CPU, ordered by deadline, under a lock of its own (rank TIMER). The hardware
+ * timer is one-shot and is armed for the earlier of the first timer and the end of the running thread's
+ * slice; with neither, it stays silent.
  */
 #include "kernel/timer.h"
 #include "arch/irq.h"
@@ -50,7 +51,10 @@ static void take_out(struct timers *t, struct timer *timer)
     avl_remove(&t->tree, &timer->node);
 }
 
-/* Arming costs a device access, so a deadline that is not earlier than the armed one waits for that interrupt to arm it. */
+/*
+ * Arming costs a device access, so a deadline that is not earlier than the armed one waits for that
+ * interrupt to arm it.
+ */
 static void arm(struct timers *t, uint64_t deadline)
 {
     if (deadline >= t->armed_ns)

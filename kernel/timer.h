@@ -1,4 +1,7 @@
-/* Timers: call a function at a time. Each CPU has a tree of its own, by deadline; the earliest arms the CPU's timer. */
+/*
+ * Timers: call a function at a time. Each CPU has a tree of its own, by deadline; the earliest arms the
+ * CPU's timer.
+ */
 #ifndef KERNEL_TIMER_H
 #define KERNEL_TIMER_H
 
@@ -17,16 +20,28 @@ struct timer {
 /* Boot, CPU 0, before the first timer. */
 void timers_init(void);
 
-/* Starts a stopped timer on this CPU. A deadline in the past fires at the next interrupt. Interrupts off; rank TIMER. */
+/*
+ * Starts a stopped timer on this CPU. A deadline in the past fires at the next interrupt. Interrupts off;
+ * rank TIMER.
+ */
 void timer_start(struct timer *timer, uint64_t deadline_ns);
 
-/* After this the timer is stopped and its function is not running anywhere. Not from a timer function. Rank TIMER. */
+/*
+ * After this the timer is stopped and its function is not running anywhere. Not from a timer function. Rank
+ * TIMER.
+ */
 void timer_cancel(struct timer *timer);
 
-/* The timer vector: fires what is due (a bounded number at a time), ends time slices, arms the next. Interrupts off. */
+/*
+ * The timer vector: fires what is due (a bounded number at a time), ends time slices, arms the next.
+ * Interrupts off.
+ */
 void timer_interrupt(void);
 
-/* Arms this CPU for the earlier of its first timer and the end of the running time slice. Interrupts off; rank TIMER. */
+/*
+ * Arms this CPU for the earlier of its first timer and the end of the running time slice. Interrupts off;
+ * rank TIMER.
+ */
 void timer_rearm(void);
 
 #endif

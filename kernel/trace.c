@@ -23,8 +23,9 @@ static uint64_t trace_mask = sizeof early_ring - 1;     /* bytes of a ring - 1 *
 #define EVENT_BYTES sizeof(struct trace_event)
 
 /*
- * As few instructions as it can be done in: there are a dozen events in the life of every page. The slot is reserved by one instruction, so an interrupt
- * that comes after it writes behind us. A move to another CPU between the reads leaves an event in the other ring, in this CPU's slot: harmless.
+ * As few instructions as it can be done in: there are a dozen events in the life of every page. The slot is
+ * reserved by one instruction, so an interrupt that comes after it writes behind us. A move to another CPU
+ * between the reads leaves an event in the other ring, in this CPU's slot: harmless.
  */
 void trace_write(uint64_t tag, uint64_t who, uint64_t frames)
 {
@@ -77,7 +78,10 @@ void trace_init(unsigned count, uint32_t ring_events)
             cpus[i].trace_ring = phys_to_virt(ring);
     }
 
-    /* CPU 0 has events already: they move over with the numbers they have. Interrupts are off, nobody else runs. */
+    /*
+     * CPU 0 has events already: they move over with the numbers they have. Interrupts are off, nobody else
+     * runs.
+     */
     struct trace_event *ring = phys_to_virt(paddr(trace_header.cpu[0].ring_phys));
     uint64_t head = trace_count(0);
     for (uint64_t slot = head - min_u64(head, EARLY_EVENTS); slot < head; slot++)
@@ -110,7 +114,10 @@ status_t trace_copy(unsigned cpu, uint64_t from, struct primer_event *to, uint64
     count = min_u64(count, head - from);
     for (uint64_t i = 0; i < count; i++) {
         memcpy(&to[i], &ring[(from + i) & (kept - 1)], sizeof(*to));
-        /* The writer reserves before it stores: if the slot is not reserved anew by now, what was read is whole. */
+        /*
+         * The writer reserves before it stores: if the slot is not reserved anew by now, what was read is
+         * whole.
+         */
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         if (trace_count(cpu) - (from + i) > kept)
             return i > 0 ? (status_t)i : E_NOT_FOUND;

@@ -1,7 +1,8 @@
 /*
- * The event trace: one ring of 32-byte events per CPU, always on. Recording is a reservation by one xadd on a per-CPU counter and four
- * stores; no lock, any context, interrupts on or off. A reader may see the newest few events half written: readers in the
- * machine ask for events that are complete (older than the head), tools read after the machine has stopped.
+ * The event trace: one ring of 32-byte events per CPU, always on. Recording is a reservation by one xadd on
+ * a per-CPU counter and four stores; no lock, any context, interrupts on or off. A reader may see the
+ * newest few events half written: readers in the machine ask for events that are complete (older than the
+ * head), tools read after the machine has stopped.
  */
 #ifndef KERNEL_TRACE_H
 #define KERNEL_TRACE_H
@@ -11,7 +12,10 @@
 
 struct trace_event { uint32_t time[2]; uint64_t words[3]; };    /* struct primer_event, as it is stored */
 
-/* What tools/ find by symbol name in the memory of a stopped machine. Fixed after trace_init(), except through the pointers. */
+/*
+ * What tools/ find by symbol name in the memory of a stopped machine. Fixed after trace_init(), except
+ * through the pointers.
+ */
 struct trace_header {
     uint64_t magic;                     /* "PRIMTRC1" */
     uint64_t tsc_hz, ring_events, cpu_count;
@@ -21,12 +25,17 @@ extern struct trace_header trace_header;
 
 /* Boot, before cpu_init(0): a small ring for CPU 0, so that events before trace_init() do no harm. */
 void trace_early_init(void);
-/* Boot, CPU 0, after mmu_boot_init() and before frame_init(): rings for `count` CPUs, a power of two of events each.
- * boot_fail() if they do not fit. */
+/*
+ * Boot, CPU 0, after mmu_boot_init() and before frame_init(): rings for `count` CPUs, a power of two of
+ * events each. boot_fail() if they do not fit.
+ */
 void trace_init(unsigned count, uint32_t ring_events);
 /* Before the machine stops: writes the heads where tools can find them. */
 void trace_finish(void);
-/* For the system call: copies complete events. Returns how many, or E_NOT_FOUND if `from` is overwritten or still to come. */
+/*
+ * For the system call: copies complete events. Returns how many, or E_NOT_FOUND if `from` is overwritten or
+ * still to come.
+ */
 struct primer_event;
 status_t trace_copy(unsigned cpu, uint64_t from, struct primer_event *to, uint64_t count);
 

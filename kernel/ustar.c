@@ -19,7 +19,10 @@ struct ustar_header {
 };
 _Static_assert(sizeof(struct ustar_header) == BLOCK, "the header is one block");
 
-/* An octal number between optional leading spaces and a space, NUL or the field's end. False if it is anything else. */
+/*
+ * An octal number between optional leading spaces and a space, NUL or the field's end. False if it is
+ * anything else.
+ */
 static bool parse_octal(const char *field, unsigned len, uint64_t *value)
 {
     unsigned i = 0;

@@ -1,6 +1,7 @@
 /*
- * Sleeping in kernel context. The thread links itself to a queue and blocks under the queue's lock, so no waker can come in between; whoever wins the
- * change BLOCKED -> READY has woken it, once: the event, the time limit or a kill. The thread itself tidies up after the other two.
+ * Sleeping in kernel context. The thread links itself to a queue and blocks under the queue's lock, so no
+ * waker can come in between; whoever wins the change BLOCKED -> READY has woken it, once: the event, the
+ * time limit or a kill. The thread itself tidies up after the other two.
  */
 #include "kernel/wait.h"
 #include "kernel/sched.h"

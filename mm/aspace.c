@@ -1,4 +1,7 @@
-/* The life of an address space. What it maps is vm.c's and fault.c's business, who has it loaded is tlb.c's. */
+/*
+ * The life of an address space. What it maps is vm.c's and fault.c's business, who has it loaded is
+ * tlb.c's.
+ */
 #include "mm/aspace.h"
 #include "kernel/account.h"
 #include "kernel/thread.h"
@@ -39,14 +42,16 @@ void aspace_put(struct aspace *space)
 }
 
 /*
- * Worker threads and idle CPUs may still have the space loaded, although none of its threads runs; they are told to leave before the
- * root of the tables goes. Requests under way find no entry and free their frames themselves (INV-10). Another task that has a handle
- * may just be unmapping here: its range is dying and stays its own, but the pages go now, so that it finds no tables any more.
+ * Worker threads and idle CPUs may still have the space loaded, although none of its threads runs; they are
+ * told to leave before the root of the tables goes. Requests under way find no entry and free their frames
+ * themselves (INV-10). Another task that has a handle may just be unmapping here: its range is dying and
+ * stays its own, but the pages go now, so that it finds no tables any more.
  */
 void aspace_empty(struct aspace *space)
 {
     spin_lock(&space->lock);
-    atomic_store_explicit(&space->dying, true, memory_order_relaxed);   /* before the ranges go: others may have a handle of the task */
+    /* before the ranges go: others may have a handle of the task */
+    atomic_store_explicit(&space->dying, true, memory_order_relaxed);
     spin_unlock(&space->lock);
     status_t status = vm_unmap(space, USER_MIN, USER_MAX - USER_MIN);
     assert(status == 0);        /* whole ranges only: nothing to split, so no memory needed */

@@ -1,8 +1,9 @@
 /*
  * Address spaces: ranges (VMAs) that say what a page means, and page tables that say where it is.
  *
- * `lock` protects both, and the waiters of every frame whose request belongs to the space. It is held for short, bounded steps only: a
- * long operation (unmap, protect, clone) goes step by step and lets go in between.
+ * `lock` protects both, and the waiters of every frame whose request belongs to the space. It is held for
+ * short, bounded steps only: a long operation (unmap, protect, clone) goes step by step and lets go in
+ * between.
  */
 #ifndef MM_ASPACE_H
 #define MM_ASPACE_H
@@ -40,8 +41,9 @@ static inline void aspace_get(struct aspace *space) { atomic_fetch_add_explicit(
 /* The last reference frees the struct; the space has been emptied before. Any context. */
 void aspace_put(struct aspace *space);
 /*
- * Unmaps everything, for good: later vm_map() gives E_DEAD, and the other calls find nothing. None of its threads runs
- * any more, but another task may be in the middle of a call on it. Interrupts on; bounded steps. Once.
+ * Unmaps everything, for good: later vm_map() gives E_DEAD, and the other calls find nothing. None of its
+ * threads runs any more, but another task may be in the middle of a call on it. Interrupts on; bounded
+ * steps. Once.
  */
 void aspace_empty(struct aspace *space);
 
@@ -56,8 +58,9 @@ status_t MUST_CHECK vm_protect(struct aspace *space, vaddr_t start, uint64_t len
 struct aspace *vm_clone(struct aspace *source, status_t *error);
 
 /*
- * Copies between kernel memory and a space that need not be loaded: mm/remote.c. Pages that are not there yet, or io, are waited for as in any fault.
- * The range's protection is respected. E_BAD_ADDRESS, E_NO_MEMORY, E_QUOTA, E_KILLED. May sleep.
+ * Copies between kernel memory and a space that need not be loaded: mm/remote.c. Pages that are not there
+ * yet, or io, are waited for as in any fault. The range's protection is respected. E_BAD_ADDRESS,
+ * E_NO_MEMORY, E_QUOTA, E_KILLED. May sleep.
  */
 status_t MUST_CHECK vm_copy(struct aspace *space, vaddr_t address, void *buf, uint64_t len, bool write);
 
@@ -67,8 +70,9 @@ status_t MUST_CHECK vm_copy(struct aspace *space, vaddr_t address, void *buf, ui
 void aspace_load(struct aspace *space);
 
 /*
- * When it returns, no CPU uses a translation of the space from before the call: every entry that was changed has taken effect everywhere. Waits
- * for other CPUs, so interrupts are on and no lock is held (else two CPUs could wait for each other for ever).
+ * When it returns, no CPU uses a translation of the space from before the call: every entry that was
+ * changed has taken effect everywhere. Waits for other CPUs, so interrupts are on and no lock is held (else
+ * two CPUs could wait for each other for ever).
  */
 void tlb_shootdown(struct aspace *space);
 

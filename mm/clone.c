@@ -1,10 +1,13 @@
 /*
- * Cloning an address space copy-on-write. Pages are shared step by step, some entries per hold of the source's lock; in between the source's threads run and fault as
- * ever. The new space is nobody's yet, so its lock is not needed. Every page that becomes shared turns read-only in both spaces; the source's other
- * CPUs may still write to it through stale translations until the one shootdown at the end, which is before the clone's first thread can exist.
- * A copy made meanwhile is safe because a worker flushes before it copies (mm/pinitd.c).
+ * Cloning an address space copy-on-write. Pages are shared step by step, some entries per hold of the
+ * source's lock; in between the source's threads run and fault as ever. The new space is nobody's yet, so
+ * its lock is not needed. Every page that becomes shared turns read-only in both spaces; the source's other
+ * CPUs may still write to it through stale translations until the one shootdown at the end, which is before
+ * the clone's first thread can exist. A copy made meanwhile is safe because a worker flushes before it
+ * copies (mm/pinitd.c).
  *
- * An io page counts as what it is being made from (INV-11): one being zeroed is nothing yet in the clone, one being copied is its source.
+ * An io page counts as what it is being made from (INV-11): one being zeroed is nothing yet in the clone,
+ * one being copied is its source.
  */
 #include "kernel/account.h"
 #include "kernel/thread.h"
@@ -13,7 +16,10 @@
 
 #define STEP_ENTRIES 16u        /* per lock hold, which may also have to make three tables */
 
-/* The entry that the clone gets for the source's; the source's turns copy-on-write too. Under the source's lock. */
+/*
+ * The entry that the clone gets for the source's; the source's turns copy-on-write too. Under the source's
+ * lock.
+ */
 static pte_t share_entry(pte_t *slot, unsigned prot)
 {
     pte_t pte = pte_get(slot);
@@ -34,7 +40,10 @@ static pte_t share_entry(pte_t *slot, unsigned prot)
     return cow;
 }
 
-/* Shares the pages of [va, stop), which one leaf table covers. E_QUOTA, E_NO_MEMORY. Under the source's lock. */
+/*
+ * Shares the pages of [va, stop), which one leaf table covers. E_QUOTA, E_NO_MEMORY. Under the source's
+ * lock.
+ */
 static status_t share_entries(struct aspace *source, struct aspace *clone, vaddr_t va, vaddr_t stop, unsigned prot)
 {
     pte_t *from = pt_lookup(&source->pt, va);

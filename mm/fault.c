@@ -1,9 +1,11 @@
 /*
- * Page faults. The handler decides what a touch means and, if a page has to be made, commits to it: frame, io entry, request. Then it returns; the
- * bytes are the worker's business (mm/pinitd.c), and who runs meanwhile is the kernel exit's. The space's lock is held from the first look
- * to the last store, interrupts are off throughout, and there is no loop: the time is bounded by a constant (INV-8).
+ * Page faults. The handler decides what a touch means and, if a page has to be made, commits to it: frame,
+ * io entry, request. Then it returns; the bytes are the worker's business (mm/pinitd.c), and who runs
+ * meanwhile is the kernel exit's. The space's lock is held from the first look to the last store,
+ * interrupts are off throughout, and there is no loop: the time is bounded by a constant (INV-8).
  *
- * First come the looks and the reservations, where every failure is; after the entry has turned io nothing can fail (INV-5).
+ * First come the looks and the reservations, where every failure is; after the entry has turned io nothing
+ * can fail (INV-5).
  */
 #include "mm/fault.h"
 #include "arch/user.h"
@@ -55,8 +57,9 @@ static enum fault_result commit(struct aspace *space, vaddr_t page, pte_t *slot,
 }
 
 /*
- * A write to a page that others may share. The entry's reference to the source passes to the request, so the source keeps its count until it has been
- * copied, and no sharer can take it for his own meanwhile (INV-7). Other CPUs may go on reading it through stale translations; the worker ends that.
+ * A write to a page that others may share. The entry's reference to the source passes to the request, so
+ * the source keeps its count until it has been copied, and no sharer can take it for his own meanwhile
+ * (INV-7). Other CPUs may go on reading it through stale translations; the worker ends that.
  */
 static enum fault_result copy_on_write(struct aspace *space, vaddr_t page, pte_t *slot, pte_t pte, unsigned prot, struct frame **out)
 {
@@ -78,7 +81,10 @@ static enum fault_result copy_on_write(struct aspace *space, vaddr_t page, pte_t
     return result;
 }
 
-/* Tables for `page`, on the account. What was added stays, used or not: it goes with the range. NULL: see *result. */
+/*
+ * Tables for `page`, on the account. What was added stays, used or not: it goes with the range. NULL: see
+ * *result.
+ */
 static pte_t *reserve_slot(struct aspace *space, vaddr_t page, enum fault_result *result)
 {
     pte_t *slot = pt_lookup(&space->pt, page);
@@ -134,8 +140,9 @@ enum fault_result fault_resolve_locked(struct aspace *space, vaddr_t address, un
     if (pte_is_present(pte)) {
         if (access != PRIMER_PROT_WRITE || pte_is_writable(pte)) {
             /*
-             * Lost a race, or an old translation: the entry is good enough. Or vm_protect() has given the range a right and not come to this
-             * entry yet: it may be waiting for the CPU that we run on, so we do its work.
+             * Lost a race, or an old translation: the entry is good enough. Or vm_protect() has given the
+             * range a right and not come to this entry yet: it may be waiting for the CPU that we run on,
+             * so we do its work.
              */
             pte_set(slot, pte_is_cow(pte) ? pte_make_cow(pte_pfn(pte), vma->prot) : pte_make_present(pte_pfn(pte), vma->prot));
             mmu_flush_page(page);
@@ -161,7 +168,10 @@ void fault_join(struct frame *frame)
     pinit_raise(frame, self->prio);
 }
 
-/* The faulting thread goes to sleep on the frame, unless it is being killed. Under the space's lock: a completion comes before or after, not in between (INV-4). */
+/*
+ * The faulting thread goes to sleep on the frame, unless it is being killed. Under the space's lock: a
+ * completion comes before or after, not in between (INV-4).
+ */
 static void sleep_on(struct frame *frame, vaddr_t page)
 {
     struct thread *self = thread_current();
@@ -193,7 +203,8 @@ static enum fault_result handle(struct aspace *space, vaddr_t address, unsigned 
     }
     spin_unlock(&space->lock);
 
-    if (serve_here) {                           /* pinit=inline: the baseline, which makes the faulter do the work */
+    /* pinit=inline: the baseline, which makes the faulter do the work */
+    if (serve_here) {
         irq_enable();
         pinit_serve(frame);
         irq_disable();

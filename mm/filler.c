@@ -1,6 +1,7 @@
 /*
- * The only code that writes a page's bytes. The choice is between string instructions, which every x86-64 CPU has microcode for: by bytes where CPUID promises
- * that this is the fastest (ERMS, SDM vol. 1, 7.3.9.3), by quadwords elsewhere.
+ * The only code that writes a page's bytes. The choice is between string instructions, which every x86-64
+ * CPU has microcode for: by bytes where CPUID promises that this is the fastest (ERMS, SDM vol. 1,
+ * 7.3.9.3), by quadwords elsewhere.
  */
 #include "mm/filler.h"
 #include "arch/cpu.h"

@@ -1,4 +1,7 @@
-/* Where a page's bytes come from: the one place that writes them, with the best instructions that this CPU has. */
+/*
+ * Where a page's bytes come from: the one place that writes them, with the best instructions that this CPU
+ * has.
+ */
 #ifndef MM_FILLER_H
 #define MM_FILLER_H
 

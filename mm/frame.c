@@ -3,9 +3,9 @@
  * own CPU's with interrupts off. The page-fault handler, page tables, heap and stacks call in. The pool's
  * lock is the last one taken before the run queues' (rank FRAMES).
  *
- * What bounds the interrupts-off time is the batch: a refill takes 16 frames (about 600 instructions), a drain
- * gives back 4, each of which may merge ten times (about 1,500 at the very worst). It neither zeroes frames (mm/table.c, mm/filler.c do)
- * nor counts anyone's quota.
+ * What bounds the interrupts-off time is the batch: a refill takes 16 frames (about 600 instructions), a
+ * drain gives back 4, each of which may merge ten times (about 1,500 at the very worst). It neither zeroes
+ * frames (mm/table.c, mm/filler.c do) nor counts anyone's quota.
  */
 #include "boot/boot_info.h"
 #include "kernel/lock.h"
@@ -18,7 +18,10 @@
 #define SCARCE       64u        /* frames in the pool */
 #define POISON       0xa5
 
-/* Under `lock`. A block of 2^order free frames is on free[order] by its head's link; its head says FREE and that order. */
+/*
+ * Under `lock`. A block of 2^order free frames is on free[order] by its head's link; its head says FREE and
+ * that order.
+ */
 static struct {
     struct spinlock lock;
     struct list_node free[FRAME_MAX_ORDER + 1];
@@ -31,7 +34,10 @@ static struct frame_cache {
     _Atomic unsigned count;             /* written by its own CPU; others read it for frame_count() */
 } __attribute__((aligned(64))) caches[MAX_CPUS];
 
-/* Fixed after frame_init(). Only frames of RAM have a descriptor, so a buddy outside its region must not even be looked at. */
+/*
+ * Fixed after frame_init(). Only frames of RAM have a descriptor, so a buddy outside its region must not
+ * even be looked at.
+ */
 static const struct boot_info *ram;
 static uint64_t managed, unmanaged;
 
@@ -79,7 +85,10 @@ static void pool_put(struct frame *frame, unsigned order)
         if (buddy_pfn < first || buddy_pfn + size > end)
             break;
         struct frame *buddy = &frames[buddy_pfn];
-        /* A buddy in use is its owner's, who may write its state just now: but never FREE, except under our lock. */
+        /*
+         * A buddy in use is its owner's, who may write its state just now: but never FREE, except under our
+         * lock.
+         */
         if (__atomic_load_n(&buddy->state, __ATOMIC_RELAXED) != FRAME_FREE || buddy->order != order)
             break;
         list_remove(&buddy->link);
@@ -171,7 +180,10 @@ static void cache_drain(struct frame_cache *cache)
     spin_unlock(&pool.lock);
 }
 
-/* Empties this CPU's cache into the pool, where single frames can become blocks again. Interrupts may come in between. */
+/*
+ * Empties this CPU's cache into the pool, where single frames can become blocks again. Interrupts may come
+ * in between.
+ */
 static void cache_flush(void)
 {
     for (bool more = true; more;) {
@@ -262,7 +274,10 @@ void frame_free(struct frame *frame)
 
 bool frame_put(struct frame *frame)
 {
-    /* Release: what this holder did with the bytes comes before the free. Acquire: the last one sees all of that. */
+    /*
+     * Release: what this holder did with the bytes comes before the free. Acquire: the last one sees all of
+     * that.
+     */
     uint32_t before = atomic_fetch_sub_explicit(&frame->refs, 1, memory_order_acq_rel);
     assert(before > 0 && frame->state == FRAME_READY);
     if (before > 1)

@@ -1,7 +1,7 @@
 /*
- * The kernel's heap: objects of up to 2 KiB from slabs of one frame each, in size classes of powers of two. A slab's
- * bookkeeping lives in its frame descriptor, and an empty slab goes straight back to the frame pool, so that a leak of
- * one object shows in the count of free frames.
+ * The kernel's heap: objects of up to 2 KiB from slabs of one frame each, in size classes of powers of two.
+ * A slab's bookkeeping lives in its frame descriptor, and an empty slab goes straight back to the frame
+ * pool, so that a leak of one object shows in the count of free frames.
  */
 #ifndef MM_HEAP_H
 #define MM_HEAP_H
@@ -13,7 +13,10 @@
 /* Boot, CPU 0, after frame_init(). */
 void heap_init(void);
 
-/* Zeroed memory, aligned to the power of two at or above `size` (1..HEAP_MAX bytes). NULL: no memory. Never sleeps; rank HEAP. */
+/*
+ * Zeroed memory, aligned to the power of two at or above `size` (1..HEAP_MAX bytes). NULL: no memory. Never
+ * sleeps; rank HEAP.
+ */
 void *heap_alloc(size_t size);
 /* `size` must be what was asked for. NULL is fine. */
 void heap_free(void *object, size_t size);

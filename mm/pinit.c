@@ -1,6 +1,7 @@
 /*
- * The queues of page-init requests: raising one, making it more urgent, taking one. One queue per CPU under a lock of its own (rank PINIT), which also
- * protects a frame's change QUEUED -> FILLING. What is done with a request is pinitd.c's business.
+ * The queues of page-init requests: raising one, making it more urgent, taking one. One queue per CPU under
+ * a lock of its own (rank PINIT), which also protects a frame's change QUEUED -> FILLING. What is done with
+ * a request is pinitd.c's business.
  */
 #include "mm/pinit.h"
 #include "kernel/log.h"
@@ -70,7 +71,10 @@ void pinit_raise(struct frame *frame, unsigned prio)
     struct pinit_queue *q = &queues[frame->cpu];
     spin_lock(&q->lock);
     if (frame->state == FRAME_QUEUED && prio > frame->prio) {
-        /* Its new level first: the worker looks without the lock whether there is anything, and must not find nothing in between. */
+        /*
+         * Its new level first: the worker looks without the lock whether there is anything, and must not
+         * find nothing in between.
+         */
         __atomic_fetch_or(&q->requests.nonempty, 1ull << prio, __ATOMIC_RELAXED);
         prio_queue_remove(&q->requests, frame->prio, &frame->link);
         frame->prio = (uint8_t)prio;
@@ -81,7 +85,10 @@ void pinit_raise(struct frame *frame, unsigned prio)
     spin_unlock(&q->lock);
 }
 
-/* INV-9: as urgent as the request in hand and the most urgent one that waits; a raise may come at any time, so it is decided under the lock. */
+/*
+ * INV-9: as urgent as the request in hand and the most urgent one that waits; a raise may come at any time,
+ * so it is decided under the lock.
+ */
 static void set_worker_prio(struct pinit_queue *q, unsigned at_least)
 {
     int top = prio_queue_top(&q->requests);

@@ -1,6 +1,6 @@
 /*
- * Page-init requests: the way of a frame from "assigned" to "final". One queue per CPU, by priority; one worker (`pinitd`) per CPU takes from it.
- * The request is part of struct frame, so none of this can fail.
+ * Page-init requests: the way of a frame from "assigned" to "final". One queue per CPU, by priority; one
+ * worker (`pinitd`) per CPU takes from it. The request is part of struct frame, so none of this can fail.
  */
 #ifndef MM_PINIT_H
 #define MM_PINIT_H
@@ -14,19 +14,25 @@
 void pinit_init(unsigned cpu);
 
 /*
- * Makes the request in a fresh frame: fill it for `page` of `space` with zeroes (source NULL) or with a copy of `source`, whose reference passes to the
- * request. Takes a reference of the space. Under space->lock.
+ * Makes the request in a fresh frame: fill it for `page` of `space` with zeroes (source NULL) or with a
+ * copy of `source`, whose reference passes to the request. Takes a reference of the space. Under
+ * space->lock.
  */
 void pinit_prepare(struct frame *frame, struct aspace *space, vaddr_t page, struct frame *source);
 
-/* Puts it on this CPU's queue and wakes the worker, which runs at least at `prio`. Interrupts off; under the space's lock or not. */
+/*
+ * Puts it on this CPU's queue and wakes the worker, which runs at least at `prio`. Interrupts off; under
+ * the space's lock or not.
+ */
 void pinit_submit(struct frame *frame, unsigned prio);
 
 /* A thread of `prio` has joined: request and worker become at least as urgent. Under the space's lock. */
 void pinit_raise(struct frame *frame, unsigned prio);
 
-/* Flushes, fills, publishes and wakes: what the worker does with a request it has taken, and what the handler does itself under pinit=inline.
- * Interrupts on, no lock held. */
+/*
+ * Flushes, fills, publishes and wakes: what the worker does with a request it has taken, and what the
+ * handler does itself under pinit=inline. Interrupts on, no lock held.
+ */
 void pinit_serve(struct frame *frame);
 
 /* By the CPU they are named after, interrupts off; others read them as they come. */

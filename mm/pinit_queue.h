@@ -10,8 +10,9 @@ struct pinit_queue {
     struct prio_queue requests;         /* frames in state QUEUED, by link. Under lock */
 
     /*
-     * Own CPU only, interrupts off; so no lock. A request that comes while the worker has nothing to do goes straight into its hands, past
-     * the queue: it is as good as taken (FILLING), and nobody needs to find it to make it more urgent.
+     * Own CPU only, interrupts off; so no lock. A request that comes while the worker has nothing to do
+     * goes straight into its hands, past the queue: it is as good as taken (FILLING), and nobody needs to
+     * find it to make it more urgent.
      */
     bool worker_idle;                   /* asleep for want of work: wake it */
     struct frame *handed;               /* NULL: look into the queue */
@@ -29,7 +30,10 @@ static inline bool pinit_queue_empty(const struct pinit_queue *q)
     return __atomic_load_n(&q->requests.nonempty, __ATOMIC_RELAXED) == 0;
 }
 
-/* The next request, which is the caller's now (FILLING); sleeps while there is none. The queue's worker only. */
+/*
+ * The next request, which is the caller's now (FILLING); sleeps while there is none. The queue's worker
+ * only.
+ */
 struct frame *pinit_take(struct pinit_queue *q);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * The workers: `pinitd`, one kernel thread per CPU, and what becomes of a request. Only here, and under pinit=inline in the faulter's own context through
- * the same function, are pages filled and published. While it fills, the worker holds no lock, has interrupts on, and allocates nothing; it
- * touches kernel mappings only, so it never faults (INV-6).
+ * The workers: `pinitd`, one kernel thread per CPU, and what becomes of a request. Only here, and under
+ * pinit=inline in the faulter's own context through the same function, are pages filled and published.
+ * While it fills, the worker holds no lock, has interrupts on, and allocates nothing; it touches kernel
+ * mappings only, so it never faults (INV-6).
  */
 #include "kernel/account.h"
 #include "kernel/log.h"
@@ -28,13 +29,15 @@ static void fill(struct frame *frame, const struct trace_subject *subject)
 }
 
 /*
- * Asks the entry, not our memory of it: the page may have been unmapped meanwhile, and what then stands there is somebody else's (INV-10). No mix-up is possible:
- * the frame stays ours until we let go of it, so no other entry can name it (INV-3). Under the space's lock; true if the page is out.
+ * Asks the entry, not our memory of it: the page may have been unmapped meanwhile, and what then stands
+ * there is somebody else's (INV-10). No mix-up is possible: the frame stays ours until we let go of it, so
+ * no other entry can name it (INV-3). Under the space's lock; true if the page is out.
  */
 static bool publish_locked(struct aspace *space, struct frame *frame, const struct trace_subject *subject)
 {
     vaddr_t page = frame->init.page;
-    pte_t *slot = space->pt.root ? pt_lookup(&space->pt, page) : NULL;     /* NULL: the task has ended meanwhile */
+    /* NULL: the task has ended meanwhile */
+    pte_t *slot = space->pt.root ? pt_lookup(&space->pt, page) : NULL;
     pte_t pte = slot ? pte_get(slot) : (pte_t){0};
     bool wanted = pte_is_io(pte) && pte_pfn(pte).value == frame_pfn(frame).value;
     if (!wanted) {
@@ -72,8 +75,9 @@ static bool wake_some(struct list_node *waiters, const struct trace_subject *pag
 }
 
 /*
- * The page comes out, if it is still wanted, and everybody who slept on it wakes up. True if it did: then the frame may be mapped, unmapped and free
- * as soon as the lock is back, so those for whom there was no time in the first hold move to a list of ours.
+ * The page comes out, if it is still wanted, and everybody who slept on it wakes up. True if it did: then
+ * the frame may be mapped, unmapped and free as soon as the lock is back, so those for whom there was no
+ * time in the first hold move to a list of ours.
  */
 static bool finish(struct aspace *space, struct frame *frame, const struct trace_subject *subject)
 {
@@ -106,13 +110,17 @@ void pinit_serve(struct frame *frame)
     debug_assert(irqs_on() && frame->state == FRAME_FILLING);
     trace_about(PRIMER_EVENT_TAKE, &subject);
 
-    /* The time goes on the account of the task that is served, for as long as we hold the request's reference to its space (INV-9). */
+    /*
+     * The time goes on the account of the task that is served, for as long as we hold the request's
+     * reference to its space (INV-9).
+     */
     _Atomic uint64_t *own_charge = self->charge;
     self->charge = &space->cpu_ticks;
 
     /*
-     * Flush, then copy, then publish. A fork that has just made the source read-only may not have flushed yet, so a thread on another CPU may still write to it;
-     * what it wrote after the copy would be lost. The source itself cannot go: the request holds a reference (INV-7).
+     * Flush, then copy, then publish. A fork that has just made the source read-only may not have flushed
+     * yet, so a thread on another CPU may still write to it; what it wrote after the copy would be lost.
+     * The source itself cannot go: the request holds a reference (INV-7).
      */
     if (source) {
         tlb_shootdown(space);

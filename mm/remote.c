@@ -1,7 +1,8 @@
 /*
- * Copying to and from a space that need not be loaded: for loaders, and for whoever is handed another task's memory. A page that is there is reached through the
- * direct map, under the space's lock and in small pieces, so that it cannot be unmapped or become shared in the middle; one that is not is
- * faulted in on the owner's behalf, and waited for like any other.
+ * Copying to and from a space that need not be loaded: for loaders, and for whoever is handed another
+ * task's memory. A page that is there is reached through the direct map, under the space's lock and in
+ * small pieces, so that it cannot be unmapped or become shared in the middle; one that is not is faulted in
+ * on the owner's behalf, and waited for like any other.
  */
 #include "kernel/mem.h"
 #include "kernel/options.h"

@@ -1,12 +1,14 @@
 /*
  * Who has which address space loaded, and how translations are dropped on all of them.
  *
- * A space counts generations: each shootdown begins a new one, after the page tables have been changed. A CPU that has the space loaded notes the
- * generation before it flushes. Asking CPUs is an interrupt without a message: the asked one flushes whatever it has loaded and
- * notes the generation it read before. So shootdowns by several CPUs at once need no queue, and one flush answers all of them.
+ * A space counts generations: each shootdown begins a new one, after the page tables have been changed. A
+ * CPU that has the space loaded notes the generation before it flushes. Asking CPUs is an interrupt without
+ * a message: the asked one flushes whatever it has loaded and notes the generation it read before. So
+ * shootdowns by several CPUs at once need no queue, and one flush answers all of them.
  *
- * Why no CPU is missed: it sets its bit in `cpus` before it reads the generation and loads CR3. A shootdown raises the generation before it reads
- * `cpus`. Either it sees the bit and asks, or the CPU's load came after the tables were changed (all four accesses sequentially consistent).
+ * Why no CPU is missed: it sets its bit in `cpus` before it reads the generation and loads CR3. A shootdown
+ * raises the generation before it reads `cpus`. Either it sees the bit and asks, or the CPU's load came
+ * after the tables were changed (all four accesses sequentially consistent).
  */
 #include "arch/irq.h"
 #include "arch/trap.h"
@@ -61,7 +63,10 @@ static bool has_flushed(struct aspace *space, unsigned id, uint64_t generation)
         && atomic_load_explicit(&cpus[id].tlb_seen, memory_order_acquire) >= generation;
 }
 
-/* This CPU's part, and asking the others: one step with interrupts off, so that "this CPU" stays what it was. Which have been asked. */
+/*
+ * This CPU's part, and asking the others: one step with interrupts off, so that "this CPU" stays what it
+ * was. Which have been asked.
+ */
 static uint64_t flush_here_ask_others(struct aspace *space)
 {
     uint64_t flags = irq_save();

@@ -1,6 +1,7 @@
 /*
- * Mapping, unmapping and protecting ranges. Each works on one VMA at a time and on its pages in bounded steps, and lets the lock go in between; what a concurrent
- * fault may see then is said where it matters. Memory for VMA nodes is taken before the lock, on the space's account.
+ * Mapping, unmapping and protecting ranges. Each works on one VMA at a time and on its pages in bounded
+ * steps, and lets the lock go in between; what a concurrent fault may see then is said where it matters.
+ * Memory for VMA nodes is taken before the lock, on the space's account.
  */
 #include "kernel/account.h"
 #include "mm/aspace.h"
@@ -80,8 +81,8 @@ status_t vm_map(struct aspace *space, vaddr_t *address, uint64_t len, unsigned p
 /* --- unmap --- */
 
 /*
- * The first range that overlaps [start, end), cut so that it lies inside. NULL: there is none, or *need_nodes is set. One that is dying is
- * somebody else's already. Under the lock.
+ * The first range that overlaps [start, end), cut so that it lies inside. NULL: there is none, or
+ * *need_nodes is set. One that is dying is somebody else's already. Under the lock.
  */
 static struct vma *cut_out(struct aspace *space, vaddr_t start, vaddr_t end, struct spares *spares, bool *need_nodes)
 {
@@ -114,7 +115,8 @@ status_t vm_unmap(struct aspace *space, vaddr_t start, uint64_t len)
         spin_lock(&space->lock);
         struct vma *vma = cut_out(space, start, end, &spares, &need_nodes);
         if (vma)
-            vma->dying = true;          /* no fault gets in any more, and nobody else maps here until the entries are gone */
+            /* no fault gets in any more, and nobody else maps here until the entries are gone */
+            vma->dying = true;
         spin_unlock(&space->lock);
         if (need_nodes) {
             error = spares_fill(space, &spares);
@@ -123,7 +125,8 @@ status_t vm_unmap(struct aspace *space, vaddr_t start, uint64_t len)
         if (!vma)
             break;
         zap_range(space, vma->start, vma->end);     /* ours alone while it is dying: nobody moves its bounds */
-        start = vma->end;                           /* what others map behind us from now on is theirs to keep */
+        /* what others map behind us from now on is theirs to keep */
+        start = vma->end;
         spin_lock(&space->lock);
         vma_remove(&space->vmas, vma);
         spin_unlock(&space->lock);
@@ -135,7 +138,10 @@ status_t vm_unmap(struct aspace *space, vaddr_t start, uint64_t len)
 
 /* --- protect --- */
 
-/* Whether [start, end) has no hole: some ranges per lock hold, so a sibling that unmaps meanwhile may make the answer old. */
+/*
+ * Whether [start, end) has no hole: some ranges per lock hold, so a sibling that unmaps meanwhile may make
+ * the answer old.
+ */
 static bool is_covered(struct aspace *space, vaddr_t start, vaddr_t end)
 {
     while (start < end) {
@@ -160,9 +166,10 @@ static pte_t with_prot(pte_t pte, unsigned prot)
 }
 
 /*
- * Brings entries in line with their ranges. Until its entry's turn has come, a page that gained a right may fault once more (and is resolved), and one that
- * lost a right keeps it: vm_protect() returns only after the flush. An io page gets the right protection when it is published. What the range says
- * is asked anew in each step: a sibling's vm_protect() may have overtaken us, and then the last word is his.
+ * Brings entries in line with their ranges. Until its entry's turn has come, a page that gained a right may
+ * fault once more (and is resolved), and one that lost a right keeps it: vm_protect() returns only after
+ * the flush. An io page gets the right protection when it is published. What the range says is asked anew
+ * in each step: a sibling's vm_protect() may have overtaken us, and then the last word is his.
  */
 static void protect_entries(struct aspace *space, vaddr_t va, vaddr_t end)
 {
@@ -206,7 +213,8 @@ status_t vm_protect(struct aspace *space, vaddr_t start, uint64_t len, unsigned 
         } else if (vma) {
             piece_start = vma->start;
             piece_end = vma->end;
-            vma_remove(&space->vmas, vma);      /* and in again, so that it grows together with neighbours that are alike now */
+            /* and in again, so that it grows together with neighbours that are alike now */
+            vma_remove(&space->vmas, vma);
             vma->prot = (uint8_t)prot;
             vma_insert(&space->vmas, vma, left_over.node);
         }

@@ -1,7 +1,8 @@
 /*
- * Which ranges of an address space mean something, and what. Ranges do not overlap; they stand in a balanced tree by
- * address that also knows the largest gap below each node, so that finding a range and finding room both take O(log n).
- * Pure logic: no locks of its own (the space's lock protects the set), no page tables.
+ * Which ranges of an address space mean something, and what. Ranges do not overlap; they stand in a
+ * balanced tree by address that also knows the largest gap below each node, so that finding a range and
+ * finding room both take O(log n). Pure logic: no locks of its own (the space's lock protects the set), no
+ * page tables.
  */
 #ifndef MM_VMA_H
 #define MM_VMA_H
@@ -46,7 +47,10 @@ struct vma *vma_next(const struct vma *vma);
 bool vma_is_free(struct vma_set *set, vaddr_t start, vaddr_t end);
 /* Whether [start, end) has no hole; a dying range is one. Takes a step for each range in it. */
 bool vma_covered(struct vma_set *set, vaddr_t start, vaddr_t end);
-/* Whether the range lets one do all of `prot` (PRIMER_PROT_*). x86 cannot withhold reading from a page that allows anything. */
+/*
+ * Whether the range lets one do all of `prot` (PRIMER_PROT_*). x86 cannot withhold reading from a page that
+ * allows anything.
+ */
 static inline bool vma_allows(const struct vma *vma, unsigned prot)
 {
     unsigned has = vma->prot ? vma->prot | PRIMER_PROT_READ : 0u;
@@ -56,9 +60,10 @@ static inline bool vma_allows(const struct vma *vma, unsigned prot)
 vaddr_t vma_find_room(struct vma_set *set, vaddr_t hint, uint64_t len);
 
 /*
- * Adds a range that the caller has found free, `fresh` being memory for its node. An anonymous neighbour with the same properties
- * that touches it swallows it instead (also both neighbours); then what is no longer needed comes back through `spare`, up to two nodes
- * (NULL where there is none), for the caller to free. Returns the range that now covers [start, end).
+ * Adds a range that the caller has found free, `fresh` being memory for its node. An anonymous neighbour
+ * with the same properties that touches it swallows it instead (also both neighbours); then what is no
+ * longer needed comes back through `spare`, up to two nodes (NULL where there is none), for the caller to
+ * free. Returns the range that now covers [start, end).
  */
 struct vma *vma_insert(struct vma_set *set, struct vma *fresh, struct vma *spare[2]);
 

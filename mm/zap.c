@@ -1,7 +1,8 @@
 /*
- * Unmapping pages. Each step clears a few entries under the space's lock and gathers what they named; after some steps one shootdown makes sure that no CPU can
- * reach any of it, and only then are the references dropped. A frame that only we name can wait on a list of any length by its own link; one
- * that others name too cannot (they might list it as well), so those wait in a small array.
+ * Unmapping pages. Each step clears a few entries under the space's lock and gathers what they named; after
+ * some steps one shootdown makes sure that no CPU can reach any of it, and only then are the references
+ * dropped. A frame that only we name can wait on a list of any length by its own link; one that others name
+ * too cannot (they might list it as well), so those wait in a small array.
  */
 #include "mm/zap.h"
 #include "kernel/account.h"

@@ -1,8 +1,9 @@
 /*
- * Reads the few ACPI tables that the kernel cannot do without: RSDP, then RSDT or XSDT, then MADT (CPUs, IOAPICs, ISA
- * interrupts) and FADT (PM timer). Runs once, on CPU 0, from irq_init(); no lock, since nobody else is there yet.
- * Firmware's tables are untrusted input: every address, length and checksum is checked, and nothing is followed that
- * does not check out. There is no AML here and never will be; that would be a user program's business.
+ * Reads the few ACPI tables that the kernel cannot do without: RSDP, then RSDT or XSDT, then MADT (CPUs,
+ * IOAPICs, ISA interrupts) and FADT (PM timer). Runs once, on CPU 0, from irq_init(); no lock, since nobody
+ * else is there yet. Firmware's tables are untrusted input: every address, length and checksum is checked,
+ * and nothing is followed that does not check out. There is no AML here and never will be; that would be a
+ * user program's business.
  */
 #include "arch/x86_64/acpi.h"
 
@@ -55,7 +56,10 @@ struct PACKED fadt {
 _Static_assert(offsetof(struct fadt, pm_timer_length) == 91 && offsetof(struct fadt, flags) == 112, "ACPI 6.5, table 5.9");
 #define FADT_TIMER_32 (1u << 8)
 
-/* No table here is near this long; a length beyond it is nonsense, and must not make us map half the machine. */
+/*
+ * No table here is near this long; a length beyond it is nonsense, and must not make us map half the
+ * machine.
+ */
 #define TABLE_MAX 0x10000u
 
 struct acpi_info acpi_info;
@@ -80,7 +84,10 @@ static bool sums_to_zero(const void *bytes, uint32_t size)
     return sum == 0;
 }
 
-/* The table at `address` if it is there, whole, and has that signature; else NULL, with a log line if it is broken. */
+/*
+ * The table at `address` if it is there, whole, and has that signature; else NULL, with a log line if it is
+ * broken.
+ */
 static const struct header *table_at(uint64_t address, uint32_t signature)
 {
     const struct header *table = map(address, sizeof *table);
@@ -120,7 +127,8 @@ static const struct rsdp *rsdp_find(uint64_t told)
         return rsdp;
     if (told != 0)
         kprintf("acpi: no valid RSDP at 0x%lx, where the loader said; searching\n", told);
-    const uint16_t *ebda_segment = map(0x40e, sizeof *ebda_segment);   /* BIOS data area: segment of the extended one */
+    /* BIOS data area: segment of the extended one */
+    const uint16_t *ebda_segment = map(0x40e, sizeof *ebda_segment);
     uint64_t ebda = (uint64_t)*ebda_segment << 4;
     if (ebda >= 0x80000 && ebda < 0xa0000 && (rsdp = rsdp_search(ebda, 1024)))
         return rsdp;
@@ -150,7 +158,10 @@ static void add_cpu(uint32_t apic_id, uint32_t flags)
 {
     if (!(flags & MADT_CPU_ENABLED))
         return;
-    /* Some firmware lists a CPU in both forms. Twice would be fatal: INIT would go to a CPU that runs already. */
+    /*
+     * Some firmware lists a CPU in both forms. Twice would be fatal: INIT would go to a CPU that runs
+     * already.
+     */
     for (unsigned i = 0; i < acpi_info.cpu_count; i++)
         if (acpi_info.apic_ids[i] == apic_id)
             return;
@@ -170,7 +181,10 @@ static void add_ioapic(const struct madt_ioapic *ioapic)
     acpi_info.ioapics[acpi_info.ioapic_count++] = (struct acpi_ioapic){ioapic->address, ioapic->first_gsi};
 }
 
-/* 5.2.12.5: flags 1:0 polarity, 3:2 trigger mode. 3 is active low, level; 0 is the bus's own way: for ISA high, edge. */
+/*
+ * 5.2.12.5: flags 1:0 polarity, 3:2 trigger mode. 3 is active low, level; 0 is the bus's own way: for ISA
+ * high, edge.
+ */
 static void add_override(const struct madt_override *override)
 {
     if (override->bus == 0 && override->irq < ACPI_ISA_IRQS)

@@ -1,4 +1,7 @@
-/* Between the files of the interrupt controllers, timer calibration and CPU start: what arch/irq.h does not show. */
+/*
+ * Between the files of the interrupt controllers, timer calibration and CPU start: what arch/irq.h does not
+ * show.
+ */
 #ifndef ARCH_X86_64_APIC_H
 #define ARCH_X86_64_APIC_H
 
@@ -24,7 +27,10 @@ void lapic_send_startup(uint32_t apic_id, paddr_t page);
 void lapic_timer_free_run(void);
 uint32_t lapic_timer_count(void);
 
-/* Fixes how many timer ticks go on how many TSC ticks, for timer_arm(). CPU 0, boot, before other CPUs start. */
+/*
+ * Fixes how many timer ticks go on how many TSC ticks, for timer_arm(). CPU 0, boot, before other CPUs
+ * start.
+ */
 void lapic_timer_set_ratio(uint64_t timer_ticks, uint64_t tsc_ticks);
 
 #endif

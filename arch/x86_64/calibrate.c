@@ -1,8 +1,9 @@
 /*
- * How fast are the TSC and the local APIC timer? Measured once, during boot, on CPU 0 with interrupts off, against two
- * clocks whose rate is known: the PIT and the ACPI PM timer. Any of them may be missing, stuck or emulated badly, and
- * the CPU may be taken away from us in the middle of a measurement. So both are read over the same 10 ms, CPUID may
- * have an opinion of its own, and what two of the three agree on is believed.
+ * How fast are the TSC and the local APIC timer? Measured once, during boot, on CPU 0 with interrupts off,
+ * against two clocks whose rate is known: the PIT and the ACPI PM timer. Any of them may be missing, stuck
+ * or emulated badly, and the CPU may be taken away from us in the middle of a measurement. So both are read
+ * over the same 10 ms, CPUID may have an opinion of its own, and what two of the three agree on is
+ * believed.
  */
 #include "arch/cpu.h"
 #include "arch/irq.h"
@@ -20,7 +21,10 @@
 #define WINDOWS     3u              /* measurements before giving up on agreement */
 #define MAX_POLLS   20000u          /* ends a window in which no clock moves */
 
-/* Intel 8254 datasheet. Channel 2 has a gate that software controls, and its output only drives the speaker. */
+/*
+ * Intel 8254 datasheet. Channel 2 has a gate that software controls, and its output only drives the
+ * speaker.
+ */
 enum { PIT_CHANNEL2 = 0x42, PIT_COMMAND = 0x43, PORT_B = 0x61 };
 #define PIT_SET_CHANNEL2   0xb0     /* low byte then high byte, mode 0: count down once */
 #define PIT_LATCH_CHANNEL2 0x80
@@ -86,11 +90,17 @@ static bool measure(struct sample *start, struct sample *end)
         *end = sample_take();
     } while (pit_elapsed(start, end) < PIT_HZ / 100 && pm_elapsed(start, end) < PM_TIMER_HZ / 100
              && ++polls < MAX_POLLS);
-    /* The error of the result is at most the two widths; 1/200 leaves the other half of the 1 % to the clocks. */
+    /*
+     * The error of the result is at most the two widths; 1/200 leaves the other half of the 1 % to the
+     * clocks.
+     */
     return (start->width + end->width) * 200 <= end->tsc - start->tsc;
 }
 
-/* SDM vol. 2, CPUID 15H: TSC = crystal * EBX / EAX; 16H: the base frequency in MHz, which is the TSC's within 1 %. */
+/*
+ * SDM vol. 2, CPUID 15H: TSC = crystal * EBX / EAX; 16H: the base frequency in MHz, which is the TSC's
+ * within 1 %.
+ */
 static uint64_t tsc_by_cpuid(void)
 {
     struct cpuid ratio = cpuid_read(0x15);
@@ -111,7 +121,10 @@ static uint64_t hertz(uint64_t ticks, uint64_t reference_ticks, uint64_t referen
     return reference_ticks ? ticks * reference_hz / reference_ticks : 0;
 }
 
-/* What the first two opinions that agree say, in the first one's words; 0. They are ordered by how finely each counts. */
+/*
+ * What the first two opinions that agree say, in the first one's words; 0. They are ordered by how finely
+ * each counts.
+ */
 static uint64_t choose(const uint64_t hz[OPINIONS])
 {
     for (unsigned a = 0; a < OPINIONS; a++)
@@ -153,6 +166,7 @@ void timer_calibrate(const struct boot_info *info)
 
     time_init(chosen, info->entry_tsc);
     uint64_t lapic_ticks = start.lapic - end.lapic;
-    lapic_timer_set_ratio(lapic_ticks, end.tsc - start.tsc);    /* both counted the same time, however long that was */
+    /* both counted the same time, however long that was */
+    lapic_timer_set_ratio(lapic_ticks, end.tsc - start.tsc);
     kprintf("; local APIC timer at %lu kHz\n", hertz(lapic_ticks, end.tsc - start.tsc, chosen) / 1000);
 }

@@ -293,7 +293,8 @@ void cpu_set_user_tls(vaddr_t base)
     assert(base <= USER_MAX);           /* WRMSR of an address that is not canonical is an exception */
     struct cpu *cpu = this_cpu();
     if (cpu->user_tls == base)
-        return;                         /* most threads that follow each other are of one program, or have none */
+        /* most threads that follow each other are of one program, or have none */
+        return;
     cpu->user_tls = base;
     msr_write(MSR_FS_BASE, base);
 }

@@ -1,4 +1,6 @@
-/* Instructions that C has no words for: model-specific registers, CPUID. For files below arch/x86_64/ only. */
+/*
+ * Instructions that C has no words for: model-specific registers, CPUID. For files below arch/x86_64/ only.
+ */
 #ifndef ARCH_X86_64_INSN_H
 #define ARCH_X86_64_INSN_H
 
@@ -18,7 +20,10 @@ static inline void msr_write(uint32_t msr, uint64_t value)
 
 struct cpuid { uint32_t eax, ebx, ecx, edx; };
 
-/* All zero if the CPU does not have the leaf (SDM vol. 2, CPUID: beyond the highest it answers with something else). */
+/*
+ * All zero if the CPU does not have the leaf (SDM vol. 2, CPUID: beyond the highest it answers with
+ * something else).
+ */
 static inline struct cpuid cpuid_read(uint32_t leaf)
 {
     struct cpuid r;

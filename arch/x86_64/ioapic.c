@@ -1,7 +1,7 @@
 /*
- * Device interrupts: the IOAPICs that deliver them, the legacy PICs that must not, and irq_dispatch(), where every
- * interrupt of every kind arrives. Routes are made during boot, on CPU 0, and then only read: no lock. All device
- * interrupts go to CPU 0. References: Intel 82093AA IOAPIC datasheet, 8259A datasheet.
+ * Device interrupts: the IOAPICs that deliver them, the legacy PICs that must not, and irq_dispatch(),
+ * where every interrupt of every kind arrives. Routes are made during boot, on CPU 0, and then only read:
+ * no lock. All device interrupts go to CPU 0. References: Intel 82093AA IOAPIC datasheet, 8259A datasheet.
  */
 #include "arch/cpu.h"
 #include "arch/irq.h"
@@ -28,8 +28,9 @@
 #define ENTRY_MASKED       (1u << 16)
 
 /*
- * The PICs stay masked, but a spurious interrupt of theirs (input 7, 15) cannot be masked. Their vectors are put where
- * no other interrupt is, so that one is never taken for a device's; input 15's is then VECTOR_SPURIOUS.
+ * The PICs stay masked, but a spurious interrupt of theirs (input 7, 15) cannot be masked. Their vectors
+ * are put where no other interrupt is, so that one is never taken for a device's; input 15's is then
+ * VECTOR_SPURIOUS.
  */
 #define PIC_VECTOR_BASE 0xf0
 enum { PIC1_COMMAND = 0x20, PIC1_DATA = 0x21, PIC2_COMMAND = 0xa0, PIC2_DATA = 0xa1 };
@@ -128,11 +129,11 @@ static void report_unexpected(unsigned vector)
 }
 
 /*
- * Edge-triggered inputs, the timer and other CPUs' interrupts are acknowledged first: each is one event, and one that
- * comes while we handle the last is kept by the APIC until interrupts are on again. So none is lost, and no
- * way out of a handler can leave the CPU deaf. A level-triggered input is a state: acknowledged before the handler has
- * made the device quiet, it would arrive again at once. Interrupts stay off throughout, so the one
- * that lapic_eoi() means is always the one that we are in.
+ * Edge-triggered inputs, the timer and other CPUs' interrupts are acknowledged first: each is one event,
+ * and one that comes while we handle the last is kept by the APIC until interrupts are on again. So none is
+ * lost, and no way out of a handler can leave the CPU deaf. A level-triggered input is a state:
+ * acknowledged before the handler has made the device quiet, it would arrive again at once. Interrupts stay
+ * off throughout, so the one that lapic_eoi() means is always the one that we are in.
  */
 void irq_dispatch(unsigned vector)
 {

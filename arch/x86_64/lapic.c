@@ -1,9 +1,8 @@
 /*
- * The local APIC: each CPU's own interrupt controller, its timer, and the way to interrupt other CPUs. Each CPU
- * touches only its own, with interrupts off, so there is no lock. The registers are reached through memory (xAPIC) or
- * MSRs (x2APIC); apart from sending, only lapic_read() and lapic_write() know which. What an interrupt means is
- * irq_dispatch()'s business.
- * References: Intel SDM vol. 3, chapter 11 (APIC).
+ * The local APIC: each CPU's own interrupt controller, its timer, and the way to interrupt other CPUs. Each
+ * CPU touches only its own, with interrupts off, so there is no lock. The registers are reached through
+ * memory (xAPIC) or MSRs (x2APIC); apart from sending, only lapic_read() and lapic_write() know which. What
+ * an interrupt means is irq_dispatch()'s business. References: Intel SDM vol. 3, chapter 11 (APIC).
  */
 #include "arch/cpu.h"
 #include "arch/irq.h"
@@ -76,7 +75,8 @@ static void timer_setup(void)
 {
     if (cpu_features.tsc_deadline) {
         lapic_write(LAPIC_LVT_TIMER, LVT_TSC_DEADLINE | VECTOR_TIMER);
-        __asm__ volatile("mfence" : : : "memory");      /* 11.5.4.1: the MSR write may overtake the one to memory */
+        /* 11.5.4.1: the MSR write may overtake the one to memory */
+        __asm__ volatile("mfence" : : : "memory");
     } else {
         lapic_write(LAPIC_LVT_TIMER, VECTOR_TIMER);
         lapic_write(LAPIC_TIMER_DIVIDE, TIMER_DIVIDE_1);
@@ -87,13 +87,17 @@ static void timer_setup(void)
 void lapic_init(void)
 {
     assert(!irqs_on() && (x2apic || registers));
-    /* From xAPIC to x2APIC is allowed, back is not (11.12.5): all CPUs go the way that lapic_setup() found possible. */
+    /*
+     * From xAPIC to x2APIC is allowed, back is not (11.12.5): all CPUs go the way that lapic_setup() found
+     * possible.
+     */
     msr_write(MSR_APIC_BASE, msr_read(MSR_APIC_BASE) | APIC_BASE_ENABLE | (x2apic ? APIC_BASE_X2APIC : 0));
     this_cpu()->apic_id = lapic_id();
     /* First: while it is disabled, it keeps everything masked (11.4.7.2). */
     lapic_write(LAPIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
     lapic_write(LAPIC_TASK_PRIORITY, 0);
-    lapic_write(LAPIC_LVT_LINT0, LVT_MASKED);   /* the legacy PICs' line. LINT1, the NMI, stays as firmware set it */
+    /* the legacy PICs' line. LINT1, the NMI, stays as firmware set it */
+    lapic_write(LAPIC_LVT_LINT0, LVT_MASKED);
     lapic_write(LAPIC_LVT_ERROR, LVT_MASKED);
     timer_setup();
 }
@@ -124,8 +128,9 @@ void timer_arm(uint64_t tsc_ticks)
         return;
     }
     /*
-     * Rounded up, so that the timer does not fire just before the deadline, only to be armed again. 0 would stop it. The
-     * counter has 32 bits: beyond its reach (4 s at QEMU's 1 GHz) it fires early, and the handler asks the clock.
+     * Rounded up, so that the timer does not fire just before the deadline, only to be armed again. 0 would
+     * stop it. The counter has 32 bits: beyond its reach (4 s at QEMU's 1 GHz) it fires early, and the
+     * handler asks the clock.
      */
     unsigned __int128 count = ((unsigned __int128)tsc_ticks * timer_ratio >> 32) + 1;
     lapic_write(LAPIC_TIMER_INITIAL, count > UINT32_MAX ? UINT32_MAX : (uint32_t)count);
@@ -150,7 +155,10 @@ static void icr_send(uint32_t apic_id, uint32_t command)
         return;
     }
     uint64_t flags = irq_save();        /* a handler that also sends must not come between the two halves */
-    /* Normally idle at once. A CPU that never accepts is dead: whoever waits for its answer will notice, not we. */
+    /*
+     * Normally idle at once. A CPU that never accepts is dead: whoever waits for its answer will notice,
+     * not we.
+     */
     for (unsigned tries = 0; (lapic_read(LAPIC_ICR_LOW) & ICR_PENDING) && tries < 100000; tries++)
         cpu_relax();
     lapic_write(LAPIC_ICR_HIGH, apic_id << 24);

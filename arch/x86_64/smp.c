@@ -1,9 +1,9 @@
 /*
- * Starts the other CPUs, one after the other: INIT to all, 10 ms, then a start-up IPI to each, which sends it through
- * boot/trampoline.asm onto its idle thread's stack and into kernel_main_secondary(). Called once, on CPU 0, at boot.
- * CPU numbers are handed out densely, in the order in which CPUs really come up. There is no way to stop a CPU again.
- * No lock: CPUs start one at a time, and `claim` is where the two sides meet.
- * Reference: Intel SDM vol. 3, 9.4.4 (MP initialization example).
+ * Starts the other CPUs, one after the other: INIT to all, 10 ms, then a start-up IPI to each, which sends
+ * it through boot/trampoline.asm onto its idle thread's stack and into kernel_main_secondary(). Called
+ * once, on CPU 0, at boot. CPU numbers are handed out densely, in the order in which CPUs really come up.
+ * There is no way to stop a CPU again. No lock: CPUs start one at a time, and `claim` is where the two
+ * sides meet. Reference: Intel SDM vol. 3, 9.4.4 (MP initialization example).
  */
 #include <stdatomic.h>
 
@@ -29,12 +29,18 @@
 
 extern const char trampoline_start[], trampoline_words[], trampoline_end[];     /* boot/trampoline.asm */
 
-/* The last bytes of the trampoline. Written here before each start-up IPI; the CPU that starts sees them read-only. */
+/*
+ * The last bytes of the trampoline. Written here before each start-up IPI; the CPU that starts sees them
+ * read-only.
+ */
 struct words {
     uint64_t cr3, efer, claim, stack, entry, cpu;
 };
 
-/* CPUs that are up: 0 .. up_count-1. Raised by each new CPU itself, one at a time, while CPU 0 waits for it. */
+/*
+ * CPUs that are up: 0 .. up_count-1. Raised by each new CPU itself, one at a time, while CPU 0 waits for
+ * it.
+ */
 static _Atomic unsigned up_count = 1;
 
 /* 1: a start is open. Whoever swaps it for 0 decides, the new CPU or the one that has waited long enough. */
@@ -80,14 +86,18 @@ static bool cpu_start(struct words *words, uint32_t apic_id, unsigned id, void *
     words->cpu = id;
     atomic_store_explicit(&claim, 1, memory_order_release);     /* the words are written */
     for (unsigned tries = 0; tries < 2 && atomic_load_explicit(&claim, memory_order_relaxed) == 1; tries++) {
-        lapic_send_startup(apic_id, paddr(TRAMPOLINE));         /* the second is ignored if the CPU is late, not lost */
+        /* the second is ignored if the CPU is late, not lost */
+        lapic_send_startup(apic_id, paddr(TRAMPOLINE));
         wait_claimed();
     }
     if (atomic_exchange_explicit(&claim, 0, memory_order_acq_rel) == 1) {
         lapic_send_init(apic_id);
         return false;
     }
-    /* It runs our code, with this stack and this number: from here on, not coming up is the kernel's own fault. */
+    /*
+     * It runs our code, with this stack and this number: from here on, not coming up is the kernel's own
+     * fault.
+     */
     uint64_t deadline = time_ns() + 10000 * MILLISECOND;
     while (cpu_count() == id) {
         if (time_ns() > deadline)
@@ -97,7 +107,10 @@ static bool cpu_start(struct words *words, uint32_t apic_id, unsigned id, void *
     return true;
 }
 
-/* Firmware lists the CPU that boots, too; should it not, one of the others stays idle, and this is still a limit. */
+/*
+ * Firmware lists the CPU that boots, too; should it not, one of the others stays idle, and this is still a
+ * limit.
+ */
 unsigned irq_cpu_limit(unsigned limit)
 {
     return (unsigned)max_u64(1, min_u64(limit, acpi_info.cpu_count));

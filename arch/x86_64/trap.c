@@ -217,8 +217,8 @@ struct trap_frame *trap_frame_user(void *stack_top, vaddr_t entry, vaddr_t stack
 }
 
 /*
- * `entry` finds the stack as if called from address 0 with no caller's frame (rbp is 0): a backtrace ends there.
- * The frame lies below that return address, not over it.
+ * `entry` finds the stack as if called from address 0 with no caller's frame (rbp is 0): a backtrace ends
+ * there. The frame lies below that return address, not over it.
  */
 struct trap_frame *trap_frame_kernel(void *stack_top, void (*entry)(void *), void *arg)
 {

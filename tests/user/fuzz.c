@@ -91,7 +91,8 @@ static status_t call_at_random(uint64_t *r)
     switch (number) {
     case SYS_log:           return primer_call(number, wild(r), test_random(r) % 4 ? 8 : wild(r), wild(r), 0, 0);
     case SYS_sleep:         return primer_call(number, short_time(r), 0, 0, 0, 0);
-    case SYS_vm_map:        return primer_call(number, handle(r), page_address(r), pages(r), small_number(r), small_number(r) & 7);
+    case SYS_vm_map:        return primer_call(number, handle(r), page_address(r), pages(r), small_number(r),
+                                               small_number(r) & 7);
     case SYS_vm_unmap:      return primer_call(number, handle(r), page_address(r), pages(r), 0, 0);
     case SYS_vm_protect:    return primer_call(number, handle(r), page_address(r), pages(r), small_number(r), 0);
     case SYS_vm_read:

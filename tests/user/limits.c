@@ -356,7 +356,8 @@ static const char *machine_threads(void)
     status_t status = 0;
     unsigned got = 0;
     static uint8_t stack[PAGE];             /* of all of them: they only push what they never look at again */
-    while (got < 3000 && (status = primer_thread_create(PRIMER_SELF, (vaddr_t)tell_and_end, (vaddr_t)stack + PAGE - 8, 0, 1)) > 0) {
+    vaddr_t entry = (vaddr_t)tell_and_end, sp = (vaddr_t)stack + PAGE - 8;
+    while (got < 3000 && (status = primer_thread_create(PRIMER_SELF, entry, sp, 0, 1)) > 0) {
         primer_kill((uint64_t)status);
         got++;
     }

@@ -28,7 +28,8 @@ static const char *hints(void)
     CHECK(near > 0 && near != (status_t)area);
     vaddr_t far = 0x123456789000;
     CHECK_STATUS(primer_vm_map(SELF, far, PAGE, RW, 0), (status_t)far);
-    CHECK_STATUS(primer_vm_map(SELF, PRIMER_USER_MAX - PAGE, PAGE, RW, PRIMER_MAP_FIXED), (status_t)(PRIMER_USER_MAX - PAGE));
+    vaddr_t last = PRIMER_USER_MAX - PAGE;
+    CHECK_STATUS(primer_vm_map(SELF, last, PAGE, RW, PRIMER_MAP_FIXED), (status_t)last);
     status_t elsewhere = primer_vm_map(SELF, PRIMER_USER_MAX - 2 * PAGE, 2 * PAGE, RW, 0);
     CHECK(elsewhere > 0);
     *(volatile uint8_t *)(PRIMER_USER_MAX - 1) = 1;

@@ -117,7 +117,9 @@ static const char *privileged(void)
 #define X(name) {#name, name}
         X(do_cli), X(do_sti), X(do_hlt), X(do_in), X(do_out), X(do_rdmsr), X(do_wrmsr), X(do_cr0), X(do_cr3), X(do_cr4),
         X(do_dr7), X(do_lgdt), X(do_lidt), X(do_ltr), X(do_lldt), X(do_swapgs), X(do_invlpg), X(do_wbinvd), X(do_clts),
-        X(do_sysret), X(do_ud2), X(do_xsetbv), X(do_divide), X(do_int3), X(do_icebp), X(do_int80), X(do_kernel_ss), X(do_kernel_ds), X(do_tss_fs), X(do_high_gs), X(do_jump_wild), X(do_sp_wild), X(do_sp_zero), X(do_trap_flag), X(do_trap_syscall),
+        X(do_sysret), X(do_ud2), X(do_xsetbv), X(do_divide), X(do_int3), X(do_icebp), X(do_int80), X(do_kernel_ss),
+        X(do_kernel_ds), X(do_tss_fs), X(do_high_gs), X(do_jump_wild), X(do_sp_wild), X(do_sp_zero), X(do_trap_flag),
+        X(do_trap_syscall),
 #undef X
     };
     for (unsigned i = 0; i < ARRAY_SIZE(attempts); i++) {
@@ -197,7 +199,8 @@ static const char *selectors(void)
 {
     static const uint16_t values[] = {0, 1, 2, 3, 0x1b};
     for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
-        __asm__ volatile("mov %0, %%fs; mov %0, %%gs; mov %0, %%ds; mov %0, %%es" : : "r"((uint32_t)values[i]) : "memory");
+        __asm__ volatile("mov %0, %%fs; mov %0, %%gs; mov %0, %%ds; mov %0, %%es"
+                         : : "r"((uint32_t)values[i]) : "memory");
         CHECK_STATUS(primer_yield(), 0);
         CHECK_STATUS(primer_sleep(NS_PER_MS), 0);
         CHECK(*(volatile uint8_t *)test_map(PAGE) == 0);
@@ -241,8 +244,12 @@ static void push_something(void)
 
 static const char *thread_starts(void)
 {
-    static const uint64_t bad_entries[] = {0, PRIMER_USER_MIN - 1, PRIMER_USER_MAX, 0x800000000000, UINT64_MAX, KERNEL_CODE};
-    static const uint64_t bad_stacks[] = {0, 8, 0x800000000000, 0x8000000000000000, UINT64_MAX, UINT64_MAX - 7, KERNEL_CODE};
+    static const uint64_t bad_entries[] = {
+        0, PRIMER_USER_MIN - 1, PRIMER_USER_MAX, 0x800000000000, UINT64_MAX, KERNEL_CODE,
+    };
+    static const uint64_t bad_stacks[] = {
+        0, 8, 0x800000000000, 0x8000000000000000, UINT64_MAX, UINT64_MAX - 7, KERNEL_CODE,
+    };
     for (unsigned i = 0; i < ARRAY_SIZE(bad_entries); i++)
         CHECK_STATUS(primer_thread_create(PRIMER_SELF, bad_entries[i], 0x10000, 0, 0), E_BAD_ADDRESS);
     entry = PRIMER_USER_MAX - 1;

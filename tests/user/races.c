@@ -228,7 +228,7 @@ static void fault_for_ever(void *unused)
         for (unsigned i = 0; i < PAGES; i++)
             *(volatile uint8_t *)(own + i * PAGE) = 1;
         primer_vm_unmap(PRIMER_SELF, (vaddr_t)own, PAGES * PAGE);
-        own = primer_vm_map(PRIMER_SELF, (vaddr_t)own, PAGES * PAGE, RW, 0);     /* elsewhere, if a sibling was faster */
+        own = primer_vm_map(PRIMER_SELF, (vaddr_t)own, PAGES * PAGE, RW, 0);     /* a sibling may be faster */
     }
 }
 
