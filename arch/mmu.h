@@ -105,6 +105,12 @@ static inline pte_t pte_make_cow(pfn_t pfn, unsigned prot)
     return pte;
 }
 
+/* The same page under another protection, still copy-on-write if it was. */
+static inline pte_t pte_with_prot(pte_t present, unsigned prot)
+{
+    return pte_is_cow(present) ? pte_make_cow(pte_pfn(present), prot) : pte_make_present(pte_pfn(present), prot);
+}
+
 /*
  * One 64-bit store. For publishing: on x86 stores are seen in order (SDM vol. 3, 9.2.2), so bytes written
  * before are visible to whoever sees the entry; the compiler is held to it by the release.

@@ -144,7 +144,7 @@ enum fault_result fault_resolve_locked(struct aspace *space, vaddr_t address, un
              * range a right and not come to this entry yet: it may be waiting for the CPU that we run on,
              * so we do its work.
              */
-            pte_set(slot, pte_is_cow(pte) ? pte_make_cow(pte_pfn(pte), vma->prot) : pte_make_present(pte_pfn(pte), vma->prot));
+            pte_set(slot, pte_with_prot(pte, vma->prot));
             mmu_flush_page(page);
             return FAULT_RESOLVED;
         }

@@ -160,11 +160,6 @@ static bool is_covered(struct aspace *space, vaddr_t start, vaddr_t end)
     return true;
 }
 
-static pte_t with_prot(pte_t pte, unsigned prot)
-{
-    return pte_is_cow(pte) ? pte_make_cow(pte_pfn(pte), prot) : pte_make_present(pte_pfn(pte), prot);
-}
-
 /*
  * Brings entries in line with their ranges. Until its entry's turn has come, a page that gained a right may
  * fault once more (and is resolved), and one that lost a right keeps it: vm_protect() returns only after
@@ -183,7 +178,7 @@ static void protect_entries(struct aspace *space, vaddr_t va, vaddr_t end)
             stop = vma ? min_u64(stop, vma->end) : stop;
             for (; va < stop; va += PAGE_SIZE, slot++)
                 if (vma && pte_is_present(pte_get(slot)))
-                    pte_set(slot, with_prot(pte_get(slot), vma->prot));
+                    pte_set(slot, pte_with_prot(pte_get(slot), vma->prot));
         }
         spin_unlock(&space->lock);
     }

@@ -9,7 +9,7 @@ from runner import TOP, cases
 
 KERNEL = ["boot", "arch", "kernel", "mm"]
 ROOMS = KERNEL + ["drivers", "user", "tests", "tools", "labs"]
-KERNEL_LINES_MAX = 8000         # that are neither blank nor comment
+KERNEL_LINES_MAX = 9500         # that are neither blank nor comment. The aim is about 8,000: what comes must make room
 FILE_LINES_MAX = 450
 SOURCE = (".c", ".h", ".asm", ".inc", ".ld", ".pml", ".py", ".gdb", ".sh")
 # Words that say "not done yet". Written so that this file does not hold them.

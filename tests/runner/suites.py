@@ -23,6 +23,7 @@ SUITES = [
     _script("guest-2cpu", "runner/guest.py", "2cpu"),
     _script("guest-4cpu", "runner/guest.py", "4cpu"),
     _script("guest-release", "runner/guest.py", "release"),
+    _script("breaks", "breaks/run"),
     _script("build", "runner/build.py"),
     _script("model", "model/run"),
     _script("guest-inline", "runner/guest.py", "inline"),

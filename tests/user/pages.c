@@ -181,6 +181,7 @@ static const char *family(void)
 /* --- threads that write while their task is forked: no write is lost --- */
 
 #define WRITERS 4u
+#define BALLAST_PAGES 1500u      /* cloned after what is written to: makes the time long until the clone's flush */
 
 static _Atomic uint32_t stop;
 static uint64_t written[WRITERS];           /* each its thread's */
@@ -194,7 +195,10 @@ static void count_up(void *number)
             volatile uint64_t *word = word_of(page, (unsigned)me * 16);
             if (*word != value - 1)
                 atomic_fetch_add(&dirty, 1);
-            *word = value;
+            if (me == 0)        /* past this CPU's TLB: sees at once what a clone under way has done to the entry */
+                primer_vm_write(PRIMER_SELF, (vaddr_t)word, &value, sizeof value);
+            else
+                *word = value;
         }
     }
     written[me] = value;
@@ -227,7 +231,8 @@ static void run_writers(struct primer_thread *threads)
 static const char *fork_under_writers(void)
 {
     struct primer_thread threads[WRITERS];
-    area = test_map(FAMILY_PAGES * PAGE);
+    area = test_map((FAMILY_PAGES + BALLAST_PAGES) * PAGE);
+    memset(word_of(FAMILY_PAGES, 0), 1, BALLAST_PAGES * PAGE);
     run_writers(threads);
     struct test_rounds rounds = {.most = 60};
     while (test_again(&rounds))

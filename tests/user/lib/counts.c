@@ -29,12 +29,14 @@ struct test_counts test_counts(void)
 }
 
 /*
- * Free frames are counted racily, and the account's frames include what is just going; so all of it has to be right
- * at one moment, and nothing more is asked.
+ * Free frames are counted racily, and the account's frames include what is just going; so all of it has to be
+ * right at one moment, and nothing more is asked. More free frames than before are no leak: an idle CPU may
+ * have had one in its hands when they were counted, on its way into the stock of page tables.
  */
 static bool is_back(const struct test_counts *now, const struct test_counts *before)
 {
-    return memcmp(now, before, sizeof *now) == 0;
+    return now->frames >= before->frames && now->tasks == before->tasks && now->threads == before->threads
+        && memcmp(&now->used, &before->used, sizeof now->used) == 0;
 }
 
 const char *test_settle(const struct test_counts *before)
