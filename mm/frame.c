@@ -274,12 +274,14 @@ void frame_free(struct frame *frame)
 
 bool frame_put(struct frame *frame)
 {
+    /* Looked at while our reference still keeps the frame: the moment it is gone, somebody else's last one may free it. */
+    debug_assert(frame->state == FRAME_READY);
     /*
      * Release: what this holder did with the bytes comes before the free. Acquire: the last one sees all of
      * that.
      */
     uint32_t before = atomic_fetch_sub_explicit(&frame->refs, 1, memory_order_acq_rel);
-    assert(before > 0 && frame->state == FRAME_READY);
+    assert(before > 0);
     if (before > 1)
         return false;
     frame_free(frame);
