@@ -45,7 +45,6 @@ struct cpu {
     _Atomic uint64_t tlb_seen;          /* the generation of `aspace` that this CPU's TLB is known to have flushed for */
 
     _Atomic bool need_resched;          /* set by anyone; looked at by the kernel exit */
-    uint64_t user_tls;                  /* what FS base holds while user code runs; arch/x86_64/cpu.c */
     struct thread *fpu_owner;           /* whose FPU state the registers hold */
     uint64_t charged_until;             /* TSC: CPU time up to here is on somebody's account (kernel/exit.c) */
     struct thread *idle;                /* Fixed after init */

@@ -40,10 +40,14 @@ struct account *account_create(struct account *parent, const struct primer_limit
         [RES_THREADS] = limits->threads,
         [RES_TASKS] = limits->tasks,
     };
-    struct account *account = heap_alloc(sizeof *account);
-    *error = account ? E_QUOTA : E_NO_MEMORY;
-    if (!account)
+    *error = E_QUOTA;
+    if (parent->depth == ACCOUNT_MAX_DEPTH)
         return NULL;
+    struct account *account = heap_alloc(sizeof *account);
+    if (!account) {
+        *error = E_NO_MEMORY;
+        return NULL;
+    }
     for (unsigned i = 0; i < RES_COUNT; i++) {
         if (amounts[i] > parent->limit[i] || !account_charge(parent, i, amounts[i])) {
             give_back(parent, amounts, i);
@@ -54,6 +58,7 @@ struct account *account_create(struct account *parent, const struct primer_limit
     }
     atomic_store_explicit(&account->refs, 1, memory_order_relaxed);
     account->parent = parent;
+    account->depth = parent->depth + 1;
     account_get(parent);
     *error = 0;
     return account;

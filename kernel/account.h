@@ -13,9 +13,12 @@
 
 enum resource { RES_FRAMES, RES_KERNEL_BYTES, RES_THREADS, RES_TASKS, RES_COUNT };
 
+#define ACCOUNT_MAX_DEPTH 16u
+
 struct account {
     _Atomic uint32_t refs;          /* tasks, spaces and child accounts */
     struct account *parent;         /* counted; NULL for the root. Fixed */
+    unsigned depth;                 /* accounts above; at most ACCOUNT_MAX_DEPTH, as all may end at once. Fixed */
     uint64_t limit[RES_COUNT];      /* fixed after creation */
     _Atomic uint64_t used[RES_COUNT];   /* never above limit; what child accounts were given counts as used */
 };

@@ -14,22 +14,25 @@ static struct object **slot_of(struct handle_table *table, uint64_t handle)
     return &table->chunk[handle / HANDLE_CHUNK][handle % HANDLE_CHUNK];
 }
 
+/* Handle 0 is none. */
+static uint32_t slots_in(uint32_t chunk) { return chunk == 0 ? HANDLE_CHUNK - 1 : HANDLE_CHUNK; }
+
 /*
  * The lowest free handle that has a chunk; 0: *missing is the chunk that would be needed, or HANDLE_MAX /
  * HANDLE_CHUNK. Under the lock.
  */
 static uint32_t find_free(struct handle_table *table, uint32_t *missing)
 {
-    uint32_t handle = table->lowest_free ? table->lowest_free : 1;
-    for (; handle < HANDLE_MAX; handle++) {
-        struct object **slot = slot_of(table, handle);
-        if (!slot)
-            break;
-        if (!*slot)
-            return handle;
-    }
-    *missing = handle / HANDLE_CHUNK;
-    return 0;
+    uint32_t chunk = 0;
+    while (chunk < HANDLE_MAX / HANDLE_CHUNK && table->chunk[chunk] && table->used[chunk] == slots_in(chunk))
+        chunk++;
+    *missing = chunk;
+    if (chunk == HANDLE_MAX / HANDLE_CHUNK || !table->chunk[chunk])
+        return 0;
+    uint32_t handle = chunk == 0 ? 1 : chunk * HANDLE_CHUNK;
+    while (*slot_of(table, handle))
+        handle++;
+    return handle;
 }
 
 static bool put_in_slot(struct task *task, struct object *object, uint32_t *handle, uint32_t *missing)
@@ -39,7 +42,7 @@ static bool put_in_slot(struct task *task, struct object *object, uint32_t *hand
     *handle = find_free(table, missing);
     if (*handle) {
         *slot_of(table, *handle) = object;
-        table->lowest_free = *handle + 1;
+        table->used[*handle / HANDLE_CHUNK]++;
         table->count++;
     }
     spin_unlock(&task->lock);
@@ -90,8 +93,7 @@ static struct object *take_from_slot(struct task *task, uint64_t handle)
     if (object) {
         *slot = NULL;
         table->count--;
-        if (handle < table->lowest_free)
-            table->lowest_free = (uint32_t)handle;
+        table->used[handle / HANDLE_CHUNK]--;
     }
     spin_unlock(&task->lock);
     return object;

@@ -14,7 +14,7 @@ struct task;
 
 struct handle_table {               /* under the task's lock */
     struct object **chunk[HANDLE_MAX / HANDLE_CHUNK];
-    uint32_t lowest_free;           /* no free slot below */
+    uint8_t used[HANDLE_MAX / HANDLE_CHUNK];    /* slots in use, by chunk: a search passes over full ones */
     uint32_t count;
 };
 

@@ -23,6 +23,7 @@
 static NORETURN void idle(void)
 {
     for (;;) {
+        irq_enable();
         if (table_stock_fill())
             /* zeroed frames for page tables: work that nobody waits for, and that anybody may interrupt */
             continue;

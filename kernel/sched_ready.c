@@ -107,10 +107,12 @@ void sched_ready(struct thread *thread)
     uint64_t flags = irq_save();
     struct cpu *cpu = this_cpu();
     struct runq *here = &runqs[cpu->id];
-    if (goes_first(thread) && thread->cpu == cpu->id && !here->next) {
+    bool soon = thread->prio > runq_running_prio(here)
+             || atomic_load_explicit(&cpu->current->state, memory_order_relaxed) != THREAD_RUNNING;
+    /* Not if a user thread just runs on, perhaps for ever: then the time slice must matter. */
+    if (goes_first(thread) && thread->cpu == cpu->id && !here->next && (soon || !cpu->current->space)) {
         here->next = thread;
-        if (thread->prio > runq_running_prio(here)
-            || atomic_load_explicit(&cpu->current->state, memory_order_relaxed) != THREAD_RUNNING)
+        if (soon)
             atomic_store_explicit(&cpu->need_resched, true, memory_order_relaxed);
     } else {
         ready_on_queue(thread, cpu->id);

@@ -9,7 +9,7 @@
 #include "kernel/trace.h"
 #include "mm/aspace.h"
 
-#define KILL_AT_ONCE 16     /* threads told to end per lock hold */
+#define KILL_AT_ONCE 8      /* threads told to end per lock hold */
 
 struct task *task_current(void) { return thread_current()->task; }
 

@@ -188,8 +188,6 @@ static enum fault_result handle(struct aspace *space, vaddr_t address, unsigned 
     bool serve_here = false;
 
     spin_lock(&space->lock);
-    if (unlikely(list_linked(&self->wait_node)))
-        list_remove(&self->wait_node);          /* if a kill took us out of an earlier wait (INV-12) */
     enum fault_result result = fault_resolve_locked(space, address, access, &frame);
     if (result == FAULT_RAISED) {
         serve_here = options.pinit_inline;

@@ -291,11 +291,7 @@ void cpu_set_kernel_stack(void *stack_top)
 void cpu_set_user_tls(vaddr_t base)
 {
     assert(base <= USER_MAX);           /* WRMSR of an address that is not canonical is an exception */
-    struct cpu *cpu = this_cpu();
-    if (cpu->user_tls == base)
-        /* most threads that follow each other are of one program, or have none */
-        return;
-    cpu->user_tls = base;
+    /* Even if it was the same the last time: user code changes it by loading a selector into FS. */
     msr_write(MSR_FS_BASE, base);
 }
 

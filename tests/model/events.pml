@@ -1,6 +1,6 @@
 /*
- * Who interferes while pages are being made: unmap, clone, kill. These threads have no CPU in this model, since they never touch
- * the page themselves.
+ * Who interferes while pages are being made: unmap, clone, kill. These threads have no CPU in this model, since they
+ * never touch the page themselves.
  */
 
 /* vm_unmap(), then perhaps vm_map() at the same address: there the page starts anew. */
@@ -26,15 +26,17 @@ proctype unmapper()
     leave_space(0, ASKED_BY_EVENT)
 }
 
-/* vm_clone(): what the clone's PTE becomes. An io page counts as what it is being made from (INV-11). Locked. */
-inline clone_page(p)
+/* What the clone's PTE becomes. An io page counts as what it is being made from (INV-11). Locked. */
+inline share_entry(p)
 {
     if
     :: PTE(0, p).kind == NONE
     :: PTE(0, p).kind == IO ->
         d_step { f = PTE(0, p).frame; source = frame[f].source };
         if
-        :: source == NO_FRAME && mutant(FORK_SHARES_IO_ZERO) -> frame[f].refs++; PTE(1, p).frame = f; PTE(1, p).kind = RO
+        :: source == NO_FRAME && mutant(FORK_SHARES_IO_ZERO) ->
+            frame[f].refs++;
+            d_step { PTE(1, p).frame = f; PTE(1, p).kind = RO }
         :: source != NO_FRAME && !mutant(FORK_IO_COPY_AS_NONE) ->
             frame[source].refs++;
             d_step { PTE(1, p).frame = source; PTE(1, p).kind = RO }
@@ -48,7 +50,7 @@ inline clone_page(p)
     fi
 }
 
-/* The clone's first instruction comes after the flush. Until then the parent may still write to the shared frame. */
+/* vm_clone(). The clone's first instruction comes after the flush; until then the parent may still write to the frame. */
 proctype forker()
 {
     byte p, f, source;
@@ -59,8 +61,11 @@ proctype forker()
     for (p : 0 .. PAGES - 1) {
         hold {
             lock(0);
-            d_step { VALUE(1, p).before[0] = VALUE(0, p).before[0]; VALUE(1, p).before[1] = VALUE(0, p).before[1] };
-            clone_page(p);
+            d_step {
+                VALUE(1, p).before[0] = VALUE(0, p).before[0];
+                VALUE(1, p).before[1] = VALUE(0, p).before[1]
+            };
+            share_entry(p);
             f = 0; source = 0;
             unlock(0)
         }
@@ -82,8 +87,8 @@ proctype forker()
 }
 
 /*
- * Start COW: another thread has just cloned the space and is about to flush. Its clone then counts on the page not changing,
- * and is gone at any later time.
+ * Start COW: another thread has just cloned the space and is about to flush. Its clone then counts on the page not
+ * changing, and goes at any later time.
  */
 bit other_clone_done;
 proctype other_clone()

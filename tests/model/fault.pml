@@ -1,13 +1,13 @@
 /*
- * mm/fault.c: decide first, then commit. All of it under the space's lock with interrupts off; what is separate here are the
- * steps that somebody without the lock can see: the hardware, a killer, a worker at its queue.
+ * mm/fault.c: decide first, then commit. All of it under the space's lock with interrupts off; what is a step of its own
+ * here, somebody without the lock can see: the hardware, a killer, a worker at its queue.
  */
 
 #define ERROR 1
 #define RETRY 2
 #define WAIT 3
 
-/* page_wait_leave(): a thread that a kill has pulled out of its sleep may still be on a list, a frame's or a worker's. Locked. */
+/* A thread that a kill has pulled out of its sleep may still be on a list, a frame's or a worker's. Locked. */
 inline page_wait_leave(t) { wait_node[t] = OFF }
 
 /* thread_block(): on the list first, so that whoever finds the thread BLOCKED finds its node too. Locked. */
@@ -28,7 +28,10 @@ inline pinit_submit(f)
     }
 }
 
-/* A new request. Whatever can fail is over before anything is visible; the PTE's reference to `src` passes to the request. */
+/*
+ * A new request. Whatever can fail is over before anything is visible (INV-5). The PTE's reference to `src` passes to the
+ * request.
+ */
 inline raise(t, s, p, src)
 {
     d_step {
@@ -39,9 +42,9 @@ inline raise(t, s, p, src)
         frame_alloc(f)
     };
     if
-    :: f == NO_FRAME -> outcome = ERROR
+    :: f == NO_FRAME -> must(inv_5_commit_cannot_fail, PTE(s, p).kind != IO); outcome = ERROR
     :: else ->
-        d_step {                                        /* pinit_prepare(): nobody else knows the frame yet */
+        d_step {                        /* pinit_prepare(): nobody else knows the frame yet */
             frame[f].source = src;
             frame[f].space = s;
             frame[f].page = p;
@@ -60,7 +63,7 @@ inline raise(t, s, p, src)
             PTE(s, p).kind = IO;
             PTE(s, p).frame = f
         };
-        d_step { TLB(t, p).kind = NONE; TLB(t, p).frame = 0 };      /* this CPU only; the others are the worker's business */
+        d_step { TLB(t, p).kind = NONE; TLB(t, p).frame = 0 };  /* this CPU only; the others are the worker's */
         pinit_submit(f);
         outcome = WAIT
     fi

@@ -17,7 +17,10 @@ inline tlb_drop(cpu)
 
 inline ask(cpu, me) { if :: state[cpu] != DEAD -> flush_asked[cpu] = flush_asked[cpu] | me :: else fi }
 
-/* tlb_shootdown(): when it returns, no CPU uses a translation of the space from before the call. Asks who has the space loaded. */
+/*
+ * tlb_shootdown(): when it returns, no CPU uses a translation of the space from before the call. Asks those that have
+ * the space loaded.
+ */
 inline tlb_shootdown(s, me)
 {
     d_step {

@@ -1,8 +1,13 @@
 /*
  * The page protocol of mm/, as a SPIN model: the data that everybody shares, the rules as assertions, and who runs.
- * The other .pml files are the rooms of the kernel: hardware.pml (arch/), fault.pml (mm/fault.c), pinitd.pml (mm/pinit.c),
- * space.pml (mm/vm.c, threads that end), user.pml (programs), events.pml (mm/clone.c and who else interferes). tests/model/run chooses START, EVENT and MUTANT by -D; docs/model.md
- * explains. What is left out on purpose: priorities, batches, huge pages, quotas, page tables above the leaf.
+ * The other files are the rooms of the kernel and what is around them:
+ *
+ *   fault.pml     mm/fault.c                        hardware.pml  TLBs, the shootdown (mm/tlb.c)
+ *   pinitd.pml    mm/pinit.c and mm/pinitd.c        user.pml      programs that touch pages
+ *   space.pml     mm/zap.c and the end of threads   events.pml    unmap, clone (mm/clone.c), kill
+ *
+ * tests/model/run chooses START, EVENT, MUTANT and the sizes by -D; docs/model.md explains. Left out on purpose:
+ * priorities, batches, huge pages, quotas, vm_protect(), page tables above the leaf.
  */
 
 /* --- what run chooses --- */
@@ -43,8 +48,9 @@
 #endif
 
 /*
- * hold { lock(s); ... unlock(s) } is what C writes as spin_lock(), ..., spin_unlock(). With FINE, each step in it is on its own, as others see it who do not take the lock:
- * the hardware, a killer, a worker, somebody in another space. Without, it is one step, which makes the larger configurations possible.
+ * hold { lock(s); ... unlock(s) } is what C writes as spin_lock(), ..., spin_unlock(). With FINE each step in it stands
+ * alone, for those who look without the lock: the hardware, a killer, a worker, somebody in another space. Without, a
+ * hold is one step; that is what makes the larger configurations possible.
  */
 #ifdef FINE
 #define hold
@@ -217,7 +223,8 @@ inline frame_alloc(f)
 inline frame_free(f)
 {
     must(inv_3_frame_stays_allocated, frame[f].state == OWNED || frame[f].state == READY);
-    must(inv_3_frame_stays_allocated, wait_node[0] != NODE_ON(f) && wait_node[1] != NODE_ON(f) && wait_node[2] != NODE_ON(f));
+    must(inv_3_frame_stays_allocated,
+         wait_node[0] != NODE_ON(f) && wait_node[1] != NODE_ON(f) && wait_node[2] != NODE_ON(f));
     frame[f].state = FREE;
     frame[f].refs = 0;
     frame[f].filled = 0;

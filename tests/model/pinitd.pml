@@ -1,6 +1,6 @@
 /*
- * mm/pinit.c: the worker. It takes a request, flushes, fills without a lock, asks the PTE again, publishes, wakes. Interrupts are
- * on but for the lock holds.
+ * mm/pinit.c and mm/pinitd.c: the worker. It takes a request, flushes, fills without a lock, asks the PTE again, publishes,
+ * wakes. Its interrupts are on but for the lock holds.
  */
 
 /* The local list of worker `me` takes over what waits on frame `f`: one splice. Inside a d_step. */
@@ -15,7 +15,8 @@ inline detach_waiters(me, f)
     t = 0
 }
 
-#define list_empty(me) (wait_node[0] != ON_WORKER(me) && wait_node[1] != ON_WORKER(me) && wait_node[2] != ON_WORKER(me))
+#define waits(t, me) (wait_node[t] == ON_WORKER(me))
+#define list_empty(me) (!waits(0, me) && !waits(1, me) && !waits(2, me))
 
 /* list_pop_front(). Inside a d_step; the list is not empty. */
 inline pop_waiter(me)
@@ -27,7 +28,7 @@ inline pop_waiter(me)
     wait_node[t] = OFF
 }
 
-/* Only a killed thread may be found awake: the killer was faster. It has not ended, for it would have left the list. */
+/* Only a killed thread may be found awake: the killer was faster. It has not ended, else it had left the list. */
 inline wake_waiter()
 {
     d_step {
@@ -94,8 +95,8 @@ inline flush_source(f, s, me)
 
 inline forget_request(f) { frame[f].source = NO_FRAME; frame[f].space = 0; frame[f].page = 0 }
 
-/* Under the space's lock: READY first, for the hardware may use the frame from the moment that the PTE is set. */
-inline publish(f, s, p)
+/* READY first, for the hardware may use the frame from the moment that the PTE is set. */
+inline publish_locked(f, s, p)
 {
     d_step {
         must(inv_3_frame_stays_allocated, frame[f].state == FILLING);
@@ -132,7 +133,7 @@ end_idle:
     od
 }
 
-/* pinit_serve(): after the hold that publishes, the frame may be somebody else's; what is needed of it has been noted. */
+/* pinit_serve(). After the hold that publishes the frame may be somebody else's: what is needed of it is noted before. */
 proctype pinitd(byte me)
 {
     byte f, t, source;
@@ -158,7 +159,7 @@ proctype pinitd(byte me)
            fi;
            source = frame[f].source;
            if
-           :: still_wanted(f, s, p) || mutant(NO_RECHECK) -> publish(f, s, p)
+           :: still_wanted(f, s, p) || mutant(NO_RECHECK) -> publish_locked(f, s, p)
            :: else -> frame[f].state = OWNED; dropped = 1
            fi;
            if

@@ -1,5 +1,5 @@
 /*
- * mm/vm.c and the end of threads: how mappings and spaces go away.
+ * mm/zap.c, mm/vm.c and the end of threads: how mappings and spaces go away.
  */
 
 /* When nobody can touch the page any more, what was last written is still there. Inside a d_step. */
@@ -39,8 +39,8 @@ inline clear_entry(s, p)
 }
 
 /*
- * vm_unmap() of all pages of the space. Nobody can map there again, nor use a frame again, before every CPU has dropped what
- * it knows. An io entry needs the flush too when its page was copy-on-write: the CPUs may still know the source.
+ * All pages of the space. Nobody can map there again, nor use a frame again, before every CPU has dropped what it knows.
+ * An io entry needs the flush too if its page was copy-on-write: other CPUs may still know the source.
  */
 inline vm_unmap(s, me)
 {

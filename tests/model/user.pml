@@ -1,5 +1,5 @@
 /*
- * What user programs do: touch memory, fault, and end. Thread n stays on CPU n; its CPU's TLB decides what it really touches.
+ * What user programs do: touch memory, fault, and end. Thread n stays on CPU n; that CPU's TLB decides what it touches.
  */
 
 /* One access: through the cached translation, whatever the PTE says by now. Inside a d_step. */
@@ -36,7 +36,7 @@ inline user_write(t, s, p)
 #define writes(t, p)  (TLB(t, p).kind == RW)
 #define misses(t, p)  (TLB(t, p).kind == NONE)
 
-/* The exception turns interrupts off and drops the translation that led to it (SDM vol. 3, 4.10.4.1); the rest is the kernel's. */
+/* The exception: interrupts go off, and the translation that led to it is dropped (SDM vol. 3, 4.10.4.1). */
 inline fault(t, s, p, write)
 {
     d_step { irq_off[t] = 1; TLB(t, p).kind = NONE; TLB(t, p).frame = 0 };
@@ -44,8 +44,9 @@ inline fault(t, s, p, write)
 }
 
 /*
- * A thread that touches pages `left` times, in user mode or in a copy inside the kernel. What it does next is open at each step. It notices that it
- * is killed at some later step, not at once: the interrupt that tells it takes its time, and a copy first runs its instruction again.
+ * A thread that touches pages `left` times, in user mode or in a copy inside the kernel. What it does next is open at
+ * each step. That it is killed it notices at some later step: the interrupt that tells it takes its time, and a copy
+ * first runs its instruction again.
  */
 proctype user(byte me; byte s; byte left)
 {
