@@ -124,9 +124,9 @@ enum primer_call {
 #define PRIMER_MAP_ARCHIVE 2
 
 struct primer_limits {                  /* each must fit into what the creator's account has left */
-    uint64_t frames;                    /* 4 KiB frames, page tables and kernel stacks among them */
+    uint64_t frames;                    /* 4 KiB frames, page tables among them */
     uint64_t kernel_bytes;              /* kernel objects: tasks, ranges, handles */
-    uint64_t threads;
+    uint64_t threads;                   /* each also has a kernel stack, which `frames` does not count */
     uint64_t tasks;
 };
 

@@ -4,6 +4,7 @@
  */
 #include "kernel/account.h"
 #include "kernel/panic.h"
+#include "kernel/thread_slot.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
 
@@ -12,16 +13,23 @@
 
 struct account account_root;
 
+/*
+ * What is promised adds up: the frames that programs may use, twice the bytes of kernel objects (slabs that are partly used), the slots of all threads
+ * (which stay with the kernel when a thread ends) and the reserve are all there is.
+ */
 void account_init(void)
 {
     uint64_t free = frame_count().free;
+    uint64_t share = free / 32;
+    uint64_t threads = min_u64(share, MAX_KSTACKS - MAX_CPUS * 4);
+    uint64_t aside = RESERVE_FRAMES + 2 * share + THREAD_SLOT_FRAMES * threads;
     account_root = (struct account){
         .refs = 1,
         .limit = {
-            [RES_FRAMES] = free > RESERVE_FRAMES ? free - RESERVE_FRAMES : 0,
-            [RES_KERNEL_BYTES] = free / 8 * PAGE_SIZE,
-            [RES_THREADS] = 3500,       /* thread_slot.c has 4,096 */
-            [RES_TASKS] = 3500,
+            [RES_FRAMES] = free > aside ? free - aside : 0,
+            [RES_KERNEL_BYTES] = share * PAGE_SIZE,
+            [RES_THREADS] = threads,
+            [RES_TASKS] = threads,
         },
     };
 }
@@ -79,12 +87,12 @@ void account_put(struct account *account)
 void *account_alloc(struct account *account, size_t size, status_t *error)
 {
     *error = E_QUOTA;
-    if (!account_charge(account, RES_KERNEL_BYTES, size))
+    if (!account_charge(account, RES_KERNEL_BYTES, heap_size(size)))
         return NULL;
     void *object = heap_alloc(size);
     *error = object ? 0 : E_NO_MEMORY;
     if (!object)
-        account_uncharge(account, RES_KERNEL_BYTES, size);
+        account_uncharge(account, RES_KERNEL_BYTES, heap_size(size));
     return object;
 }
 
@@ -93,5 +101,5 @@ void account_free(struct account *account, void *object, size_t size)
     if (!object)
         return;
     heap_free(object, size);
-    account_uncharge(account, RES_KERNEL_BYTES, size);
+    account_uncharge(account, RES_KERNEL_BYTES, heap_size(size));
 }

@@ -4,6 +4,7 @@
  */
 #include "kernel/abi.h"
 #include "kernel/object.h"
+#include "kernel/sched.h"
 #include "kernel/wait.h"
 
 #define WAKE_AT_ONCE 8
@@ -24,6 +25,9 @@ void object_end(struct object *object, uint8_t status)
         more = !list_empty(&object->end_waiters);
         spin_unlock(&end_lock);
     }
+    /* The caller may go on to take a whole space apart: who is more urgent need not wait for that. */
+    if (sched_should_yield())
+        kernel_yield();
 }
 
 status_t object_wait(struct object *object, uint64_t deadline_ns)

@@ -90,34 +90,15 @@ static bool join_task(struct task *task, struct thread *thread)
     return alive;
 }
 
-/*
- * What a thread costs its account for as long as anyone refers to it: a dead one that somebody keeps a
- * handle to still has its slot.
- */
-static bool charge_slot(struct account *account)
-{
-    if (!account_charge(account, RES_THREADS, 1))
-        return false;
-    if (account_charge(account, RES_FRAMES, THREAD_SLOT_FRAMES))
-        return true;
-    account_uncharge(account, RES_THREADS, 1);
-    return false;
-}
-
-static void uncharge_slot(struct account *account)
-{
-    account_uncharge(account, RES_FRAMES, THREAD_SLOT_FRAMES);
-    account_uncharge(account, RES_THREADS, 1);
-}
-
 status_t thread_create_user(struct task *task, vaddr_t entry, vaddr_t stack, uint64_t arg, unsigned prio, struct thread **out)
 {
     struct account *account = task->account;
-    if (!charge_slot(account))
+    /* For as long as anyone refers to it: a dead one that somebody keeps a handle to still has its slot. */
+    if (!account_charge(account, RES_THREADS, 1))
         return E_QUOTA;
     struct thread *thread = create("user", thread_current()->cpu, prio);
     if (!thread) {
-        uncharge_slot(account);
+        account_uncharge(account, RES_THREADS, 1);
         return E_NO_MEMORY;
     }
     account_get(account);
@@ -263,7 +244,7 @@ void thread_release(struct thread *thread)
     struct account *account = thread->account;
     thread_slot_free(thread);
     if (account) {
-        uncharge_slot(account);
+        account_uncharge(account, RES_THREADS, 1);
         account_put(account);
     }
 }

@@ -13,6 +13,12 @@
 /* Boot, CPU 0, after frame_init(). */
 void heap_init(void);
 
+/* What an object of `size` bytes really takes: a power of two, at least 32. */
+static inline size_t heap_size(size_t size)
+{
+    return size <= 32 ? 32 : (size_t)1 << (64 - __builtin_clzll(size - 1));
+}
+
 /*
  * Zeroed memory, aligned to the power of two at or above `size` (1..HEAP_MAX bytes). NULL: no memory. Never
  * sleeps; rank HEAP.

@@ -72,6 +72,8 @@ status_t vm_copy(struct aspace *space, vaddr_t address, void *buf, uint64_t len,
 {
     uint8_t *bytes = buf;
     while (len > 0) {
+        if (atomic_load_explicit(&thread_current()->killed, memory_order_relaxed))
+            return E_KILLED;        /* all the pages may be there, and then nothing else would notice */
         uint64_t piece = min_u64(min_u64(len, PIECE_BYTES), PAGE_SIZE - (address & PAGE_MASK));
         spin_lock(&space->lock);
         uint8_t *memory = reach_locked(space, address, write);

@@ -31,6 +31,8 @@ static void spares_free(struct aspace *space, struct spares *spares)
     }
 }
 
+static unsigned spares_count(const struct spares *spares) { return (spares->node[0] != NULL) + (spares->node[1] != NULL); }
+
 static struct vma *spares_take(struct spares *spares)
 {
     struct vma **node = &spares->node[spares->node[0] ? 0 : 1];
@@ -202,10 +204,12 @@ status_t vm_protect(struct aspace *space, vaddr_t start, uint64_t len, unsigned 
         vaddr_t piece_start = end, piece_end = end;
         struct spares left_over = {{NULL, NULL}};
         spin_lock(&space->lock);
+        unsigned nodes = spares_count(&spares);
         struct vma *vma = cut_out(space, start, end, &spares, &need_nodes);
+        bool just_cut = spares_count(&spares) < nodes;      /* enough for one hold of the lock: the rest in the next */
         if (vma && !protection_fits(vma, prot)) {
             error = E_BAD_ARGUMENT;
-        } else if (vma) {
+        } else if (vma && !just_cut) {
             piece_start = vma->start;
             piece_end = vma->end;
             /* and in again, so that it grows together with neighbours that are alike now */
@@ -215,10 +219,10 @@ status_t vm_protect(struct aspace *space, vaddr_t start, uint64_t len, unsigned 
         }
         spin_unlock(&space->lock);
         spares_free(space, &left_over);
-        if (need_nodes) {
+        if (need_nodes)
             error = spares_fill(space, &spares);
+        if (need_nodes || just_cut)
             continue;
-        }
         protect_entries(space, piece_start, piece_end);
         start = piece_end;
     }

@@ -191,7 +191,7 @@ TEST(frame_put_frees_the_last)
     frame_get(frame);
     CHECK(!frame_put(frame) && !frame_put(frame) && frame_count().free == start.free - 1);
     CHECK(frame_put(frame) && frame_count().free == start.free);
-    CHECK_PANIC(frame_put(frame), "before > 0");
+    CHECK_PANIC(frame_put(frame), "FRAME_READY");
 }
 
 TEST(frame_double_free_panics)
