@@ -28,7 +28,6 @@ static const char *limited_frames(void)
     CHECK(is_within());
     CHECK_STATUS(primer_task_clone(), E_QUOTA);         /* needs page tables */
     CHECK_STATUS(primer_task_create(NULL), E_QUOTA);
-    CHECK_STATUS(primer_thread_create(PRIMER_SELF, PRIMER_USER_MIN, 0, 0, 0), E_QUOTA);
     test_unmap(area, 1000 * PAGE);
     area = test_map(300 * PAGE);
     for (unsigned i = 0; i < 300; i++)
