@@ -90,15 +90,36 @@ static inline uint64_t irq_flags(void)
 }
 
 static inline bool irqs_on(void) { return irq_flags() & RFLAGS_IF; }
-static inline void irq_enable(void)  { __asm__ volatile("sti" : : : "memory"); }
-static inline void irq_disable(void) { __asm__ volatile("cli" : : : "memory"); }
+/*
+ * Debug builds measure how long interrupts stay off: the first is called when they have just gone off, the second when
+ * they are about to go on again (kernel/lock.c).
+ */
+void irqoff_begin(void);
+void irqoff_end(void);
+
+static inline void irq_enable(void)
+{
+    if (DEBUG)
+        irqoff_end();
+    __asm__ volatile("sti" : : : "memory");
+}
 
 /* Turns interrupts off and returns what irq_restore() needs to put things back. Nests. */
 static inline uint64_t irq_save(void)
 {
     uint64_t flags = irq_flags();
-    irq_disable();
+    __asm__ volatile("cli" : : : "memory");
+    if (DEBUG && (flags & RFLAGS_IF))
+        irqoff_begin();
     return flags;
+}
+
+static inline void irq_disable(void)
+{
+    if (DEBUG)
+        (void)irq_save();
+    else
+        __asm__ volatile("cli" : : : "memory");
 }
 
 static inline void irq_restore(uint64_t flags)

@@ -2,7 +2,8 @@
  * The native system-call interface: everything a user program needs to know of the kernel. Shared by both.
  *
  * `syscall` with the number in rax, arguments in rdi, rsi, rdx, r10, r8, r9; the result in rax: zero or positive, or one of
- * the negative E_*. rcx and r11 are lost, every other register is kept. Reserved bits and arguments must be zero.
+ * the negative E_*. rcx and r11 are lost, every other register is kept. Reserved bits must be zero; arguments that a
+ * call does not have are not looked at.
  */
 #ifndef KERNEL_ABI_H
 #define KERNEL_ABI_H
@@ -84,7 +85,8 @@ enum primer_call {
  * vm_protect(task, address, len, prot)     E_NOT_MAPPED if the range has a hole; then nothing is changed.
  * vm_read(task, address, buf, len)         Copies from another task's memory, or to it. The target may be not yet touched: the copy waits
  * vm_write(task, address, buf, len)        as any fault does. E_BAD_ADDRESS. vm_write respects the target's protection.
- * task_create(limits or 0)                 A new, empty task. With a struct primer_limits: its own account, taken out of the caller's. A handle.
+ * task_create(limits or 0)                 A new, empty task. With a struct primer_limits: its own account, taken out of the caller's
+ *                                          (accounts nest 16 deep, else E_QUOTA). A handle.
  * task_clone()                             A new task whose memory is a copy-on-write clone of the caller's. Same account. A handle. No threads.
  * task_exit(status)                        Ends the caller's task and all its threads; status & 0xff is what wait() tells. Does not return.
  * thread_create(task, entry, sp, arg, prio) A thread that starts at entry with rdi = arg and rsp = sp. prio 1..PRIMER_PRIO_MAX, not above
@@ -103,7 +105,8 @@ enum primer_call {
  * address_wake(address, count)             Wakes up to count threads of this task that wait there. The number woken.
  * info(what, index, buf, len)              PRIMER_INFO_*: fills one struct; E_NOT_FOUND when index is past the last. See below. The size filled.
  * trace_read(cpu, from, buf, count)        Copies events of one CPU's ring, from event number `from` on. The number copied; older ones are
- *                                          overwritten: then E_NOT_FOUND, ask PRIMER_INFO_CPU for where to start.
+ *                                          overwritten: then E_NOT_FOUND, ask PRIMER_INFO_CPU for where to start. The trace and info() tell
+ *                                          any task about all others: a teaching machine keeps no secrets of that kind.
  * power_off(status)                        Ends the machine; tools/run exits with the status. Root account only.
  *
  * A task argument is a handle or PRIMER_SELF.

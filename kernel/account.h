@@ -36,16 +36,18 @@ static inline void account_get(struct account *account) { atomic_fetch_add_expli
 void account_put(struct account *account);
 
 /*
- * All or nothing; false: the limit is reached. Any context, no lock: an atomic add that is taken back when
- * it was too much.
+ * All or nothing; false: the limit is reached. Any context, no lock. `used` never exceeds the limit, not even for a
+ * moment, in which somebody else of the family would be refused.
  */
 static inline MUST_CHECK bool account_charge(struct account *account, enum resource what, uint64_t amount)
 {
-    uint64_t before = atomic_fetch_add_explicit(&account->used[what], amount, memory_order_relaxed);
-    if (likely(before + amount <= account->limit[what]))
-        return true;
-    atomic_fetch_sub_explicit(&account->used[what], amount, memory_order_relaxed);
-    return false;
+    uint64_t used = atomic_load_explicit(&account->used[what], memory_order_relaxed);
+    do {
+        if (unlikely(amount > account->limit[what] - used))
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&account->used[what], &used, used + amount, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
 }
 
 static inline void account_uncharge(struct account *account, enum resource what, uint64_t amount)

@@ -9,7 +9,7 @@
 static struct spinlock lock = SPINLOCK("console readers", RANK_WAIT);
 static struct list_node readers = {&readers, &readers};     /* under lock */
 
-/* All of them: whoever comes too late waits again. There is one reader, as a rule. */
+/* Some of them: whoever comes too late waits again. There is one reader, as a rule. */
 static void input_came(void)
 {
     spin_lock(&lock);

@@ -64,22 +64,12 @@ static inline bool spin_held(const struct spinlock *lock)
 /* Panics with both names if taking `lock` now is out of order (kernel/lock.c). Interrupts off. */
 void lock_check_order(const struct cpu *cpu, const struct spinlock *lock);
 
-/*
- * Debug builds: note that interrupts went off, or are about to go on, at the caller (kernel/lock.c).
- * Interrupts off.
- */
-void irqoff_begin(void);
-void irqoff_end(void);
-
 /* Notes the lock as held; interrupts have just been turned off, `flags` says what they were. */
 static inline void lock_push(struct cpu *cpu, struct spinlock *lock, uint64_t flags)
 {
     unsigned nheld = cpu->nheld;
-    if (nheld == 0) {
+    if (nheld == 0)
         cpu->irq_flags = flags;
-        if (DEBUG && (flags & RFLAGS_IF))
-            irqoff_begin();
-    }
     cpu->held[nheld] = lock;
     cpu->nheld = nheld + 1;
 }
@@ -106,11 +96,8 @@ static inline void spin_unlock(struct spinlock *lock)
     uint16_t served = atomic_load_explicit(&lock->serving, memory_order_relaxed);
     atomic_store_explicit(&lock->serving, (uint16_t)(served + 1), memory_order_release);
     cpu->nheld = nheld;
-    if (nheld == 0 && (cpu->irq_flags & RFLAGS_IF)) {
-        if (DEBUG)
-            irqoff_end();
-        irq_enable();
-    }
+    if (nheld == 0)
+        irq_restore(cpu->irq_flags);
 }
 
 /*

@@ -154,7 +154,7 @@ static inline struct thread *mark_running(struct runq *q, struct thread *next)
 {
     atomic_store_explicit(&next->state, THREAD_RUNNING, memory_order_relaxed);
     atomic_store_explicit(&next->on_cpu, 1, memory_order_relaxed);
-    atomic_store_explicit(&q->running, next, memory_order_relaxed);
+    atomic_store(&q->running, next);        /* before its priority is read: see apply_prio() */
     atomic_store(&q->running_prio, next->prio);
     q->switches++;
     return next;

@@ -157,6 +157,4 @@ void syscall_entry(struct trap_frame *frame)
     else
         frame->rax = (uint64_t)checked_call(&calls[number], frame);
     irq_disable();
-    if (DEBUG)
-        irqoff_begin();
 }

@@ -101,7 +101,7 @@ BREAKS = [
             "    result = commit(space, page, slot, frame, source);\n"
             "    atomic_fetch_sub(&source->refs, 1);\n"),
            (PINITD, "        freed += frame_put(source);", "        freed += source->refs == 0;")],
-          [counted("/test/pages family", DELAY)], r"FAIL family|panic"),
+          [counted("/test/pages family", DELAY, traced=True)], r"INV-[37] is broken|FAIL family|panic"),
     Break("wakes-all-at-once", "INV-8", "the time with interrupts off grows with the number of waiters",
           [(PINITD, "#define WAKE_AT_ONCE 8 ", "#define WAKE_AT_ONCE 8000 ")],
           [counted("/test/rules short_wakes", DELAY)], r"interrupts were off for"),

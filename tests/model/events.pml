@@ -27,7 +27,7 @@ proctype unmapper()
 }
 
 /* What the clone's PTE becomes. An io page counts as what it is being made from (INV-11). Locked. */
-inline clone_page(p)
+inline share_entry(p)
 {
     if
     :: PTE(0, p).kind == NONE
@@ -65,7 +65,7 @@ proctype forker()
                 VALUE(1, p).before[0] = VALUE(0, p).before[0];
                 VALUE(1, p).before[1] = VALUE(0, p).before[1]
             };
-            clone_page(p);
+            share_entry(p);
             f = 0; source = 0;
             unlock(0)
         }
