@@ -10,6 +10,8 @@
 
 /* What user programs can never have: for the kernel's own threads and slabs that are only partly used. */
 #define RESERVE_FRAMES 256u
+/* What init and a monitor cannot do without. */
+#define LEAST_FRAMES   256u
 
 struct account account_root;
 
@@ -23,10 +25,13 @@ void account_init(void)
     uint64_t share = free / 32;
     uint64_t threads = min_u64(share, MAX_KSTACKS - MAX_CPUS * 4);
     uint64_t aside = RESERVE_FRAMES + 2 * share + THREAD_SLOT_FRAMES * threads;
+    if (free < aside + LEAST_FRAMES)
+        boot_fail("too little memory: %lu KiB are free, programs need %lu", free * (PAGE_SIZE / 1024),
+                  (aside + LEAST_FRAMES) * (PAGE_SIZE / 1024));
     account_root = (struct account){
         .refs = 1,
         .limit = {
-            [RES_FRAMES] = free > aside ? free - aside : 0,
+            [RES_FRAMES] = free - aside,
             [RES_KERNEL_BYTES] = share * PAGE_SIZE,
             [RES_THREADS] = threads,
             [RES_TASKS] = threads,

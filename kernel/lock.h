@@ -29,20 +29,14 @@ enum lock_rank {
 };
 
 /*
- * A ticket lock in one word: the low half is the ticket being served, the high half the next to be drawn.
- * Drawing one is an atomic add to the high half; giving the lock back is the holder's plain add to the low
- * half, which nobody else writes.
+ * One word: taken by an exchange, given back by a store. Not a queue of tickets: in a virtual machine a CPU that is next in line is often not running, and
+ * all others would wait for its host to let it. Holds are short, so whoever comes by while the lock is free may have it.
  */
 struct spinlock {
-    union {
-        _Atomic uint32_t tickets;
-        _Atomic uint16_t serving;
-    };
+    _Atomic bool taken;
     uint16_t rank;
     const char *name;
 };
-
-#define TICKET (1u << 16)
 
 #define SPINLOCK(lock_name, lock_rank) {.rank = (lock_rank), .name = (lock_name)}
 
@@ -81,11 +75,9 @@ static inline void spin_lock(struct spinlock *lock)
     if (DEBUG)
         lock_check_order(cpu, lock);
     lock_push(cpu, lock, flags);
-    uint32_t drawn = atomic_fetch_add_explicit(&lock->tickets, TICKET, memory_order_acquire);
-    if (likely((drawn >> 16) == (drawn & 0xffff)))
-        return;
-    while (atomic_load_explicit(&lock->serving, memory_order_acquire) != drawn >> 16)
-        cpu_relax();
+    while (unlikely(atomic_exchange_explicit(&lock->taken, true, memory_order_acquire)))
+        while (atomic_load_explicit(&lock->taken, memory_order_relaxed))
+            cpu_relax();
 }
 
 static inline void spin_unlock(struct spinlock *lock)
@@ -93,8 +85,7 @@ static inline void spin_unlock(struct spinlock *lock)
     struct cpu *cpu = this_cpu();
     unsigned nheld = cpu->nheld - 1;
     debug_assert(nheld < CPU_MAX_HELD && cpu->held[nheld] == lock);
-    uint16_t served = atomic_load_explicit(&lock->serving, memory_order_relaxed);
-    atomic_store_explicit(&lock->serving, (uint16_t)(served + 1), memory_order_release);
+    atomic_store_explicit(&lock->taken, false, memory_order_release);
     cpu->nheld = nheld;
     if (nheld == 0)
         irq_restore(cpu->irq_flags);
@@ -107,10 +98,7 @@ static inline void spin_unlock(struct spinlock *lock)
 static inline MUST_CHECK bool spin_trylock(struct spinlock *lock)
 {
     uint64_t flags = irq_save();
-    uint32_t seen = atomic_load_explicit(&lock->tickets, memory_order_relaxed);
-    if ((seen >> 16) != (seen & 0xffff)
-        || !atomic_compare_exchange_strong_explicit(&lock->tickets, &seen, seen + TICKET, memory_order_acquire,
-                                                    memory_order_relaxed)) {
+    if (atomic_exchange_explicit(&lock->taken, true, memory_order_acquire)) {
         irq_restore(flags);
         return false;
     }

@@ -103,16 +103,15 @@ void sched_offer(void)
 }
 
 /* The current thread goes back to the queue if something else should run; true if it did. Under q->lock. */
-static bool preempt(struct runq *q, struct thread *self, const struct cpu *cpu)
+static bool preempt(struct runq *q, struct thread *self)
 {
     queue_next(q);
     int top = prio_queue_top(&q->ready);
     bool over = q->slice_over;
-    if (self == cpu->idle ? top < 0 : top < (int)self->prio || (top == (int)self->prio && !over))
+    if (top < (int)self->prio || (top == (int)self->prio && !over))
         return false;
     atomic_store_explicit(&self->state, THREAD_READY, memory_order_relaxed);
-    if (self != cpu->idle)
-        runq_enqueue(q, self, !over);
+    runq_enqueue(q, self, !over);
     return true;
 }
 
@@ -176,7 +175,9 @@ static __attribute__((noinline)) struct thread *pick_from_queue(struct runq *q, 
 {
     struct thread *next = self;
     spin_lock(&q->lock);
-    if (atomic_load_explicit(&self->state, memory_order_relaxed) != THREAD_RUNNING || preempt(q, self, cpu))
+    /* The idle thread is on no queue, and looks for work elsewhere each time that somebody wakes its CPU. */
+    if (self == cpu->idle || atomic_load_explicit(&self->state, memory_order_relaxed) != THREAD_RUNNING
+        || preempt(q, self))
         next = choose(q, cpu);
     if (next != self || q->slice_over)
         begin_slice(q, cpu, next, now);

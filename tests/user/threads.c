@@ -207,7 +207,7 @@ static void keep_sse(void *number)
         uint32_t control = 0x1f80 | (uint32_t)((uintptr_t)number & 3) << 13, control_out;
         __asm__ volatile("movdqu (%[in]), %%xmm0; movdqa %%xmm0, %%xmm7; movdqa %%xmm0, %%xmm15\n\t"
                          "fildll (%[in]); ldmxcsr %[control]\n\t"
-                         "mov $20000, %%ecx; 1: pause; dec %%ecx; jnz 1b\n\t"
+                         "mov $40000, %%ecx; 1: dec %%ecx; jnz 1b\n\t"
                          "movb $1, (%[page])\n\t"
                          "movdqu %%xmm0, (%[out]); movdqu %%xmm7, 16(%[out]); movdqu %%xmm15, 32(%[out])\n\t"
                          "fistpll (%[in]); stmxcsr %[control_out]"
@@ -241,7 +241,7 @@ static void keep_avx(void *number)
         pattern[i] = 0x0102030405060708 * ((uintptr_t)number + i + 1);
     while (!atomic_load(&stop)) {
         volatile uint8_t *page = (uint8_t *)primer_vm_map(PRIMER_SELF, 0, PAGE, RW, 0);
-        __asm__ volatile("vmovdqu (%[in]), %%ymm3; mov $20000, %%ecx; 1: pause; dec %%ecx; jnz 1b\n\t"
+        __asm__ volatile("vmovdqu (%[in]), %%ymm3; mov $40000, %%ecx; 1: dec %%ecx; jnz 1b\n\t"
                          "movb $1, (%[page]); vmovdqu %%ymm3, (%[out]); vzeroupper"
                          : : [in] "r"(pattern), [out] "r"(out), [page] "r"(page) : "rcx", "xmm3", "memory", "cc");
         if (memcmp(pattern, out, sizeof out) != 0)

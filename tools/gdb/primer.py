@@ -172,12 +172,9 @@ class Locks(Command):
         listed = [(number, int(cpu["nheld"]) - 1 - depth, cpu["held"][depth])
                   for number, cpu in enumerate(view.cpus()) for depth in range(int(cpu["nheld"]))]
         for number, inner, lock in listed:
-            tickets = int(lock["tickets"])
-            drawn = ((tickets >> 16) - tickets) & 0xffff        # by the holder and those who wait
             alone = [int(other) for _, _, other in listed].count(int(lock)) == 1
-            what = "is about to take" if drawn == 0 else "holds" if alone or inner else "holds or waits for"
-            print("CPU %d %s '%s' at %#x, rank %d, %d waiting" % (number, what, lock["name"].string(), int(lock), int(lock["rank"]),
-                                                                 max(0, drawn - 1)))
+            what = "is about to take" if not lock["taken"] else "holds" if alone or inner else "holds or waits for"
+            print("CPU %d %s '%s' at %#x, rank %d" % (number, what, lock["name"].string(), int(lock), int(lock["rank"])))
         if not listed:
             print("no CPU holds a lock")
 
