@@ -17,7 +17,7 @@ from runner import cases
 from primer import machine as machines
 
 ALL = "all"
-LIMIT, ALL_LIMIT = 120, 500     # seconds: backstops
+LIMIT, ALL_LIMIT = 300, 900     # seconds: backstops
 
 # Options that make races likely, on as many CPUs as there are cores to run them at once, and on more.
 RACES = {

@@ -7,7 +7,7 @@ from . import TESTS, TOP
 # name; command, run in the top directory; seconds after which it is given up, a backstop many times what it takes.
 Suite = collections.namedtuple("Suite", "name command limit")
 
-LIMIT = 600
+LIMIT = 1800
 
 
 def _script(name, path, *words, limit=LIMIT):
